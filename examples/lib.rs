@@ -1,0 +1,1 @@
+//! The examples: `cargo run --example hello`; `webhooks/` is a package of its own.

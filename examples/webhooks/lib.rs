@@ -1,0 +1,23 @@
+//! GitHub's webhooks through typebus: `cargo run --example webhooks`.
+//!
+//! ```text
+//! lines ─▶ gateway ─▶ github.code ────────────────────────▶ digest     one digest per repository, in key order
+//!            │        github.issues, github.pulls ────────▶ triage ─▶ triage.decisions, triage.reviews ─▶ archive
+//!            │        github.>  (these and seven more) ───────────────────────────────── in batches ────▶ archive
+//!            └──────▶ gateway.unreadable ─────────────────▶ triage ─▶ dead letters
+//! ```
+//!
+//! Where to start reading: [`events`] are the types, [`webhook`] makes them of lines, [`gateway`] publishes them,
+//! [`digest`], [`triage`] and [`archive`] handle them, [`failing`] is what goes wrong, and [`run`] puts it together.
+
+pub mod archive;
+pub mod digest;
+pub mod events;
+pub mod failing;
+pub mod gateway;
+pub mod lines;
+pub mod progress;
+pub mod run;
+pub mod summary;
+pub mod triage;
+pub mod webhook;

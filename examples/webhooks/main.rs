@@ -1,0 +1,93 @@
+//! GitHub's webhooks through typebus: a gateway that publishes, and three services that handle.
+//!
+//! `cargo run --example webhooks -- --help`
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use webhooks_example::{
+    lines::Source,
+    progress::Progress,
+    run::{Options, run},
+    summary::Summary,
+};
+
+/// Publishes GitHub's webhooks from a file, has three services handle them, and says what came of it.
+///
+/// It ends by itself. Ctrl-C stops reading and finishes what is published; a second one does not wait for that.
+/// RUST_LOG=typebus=debug shows what the bus does.
+#[derive(Debug, Parser)]
+#[command(name = "webhooks")]
+struct Arguments {
+    /// An NDJSON file; each line is {"event": "push", "payload": {..}}
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_FILE)]
+    file: PathBuf,
+
+    /// Publish the file so many times, for load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: u64,
+
+    /// The share of attempts that fail in triage, from 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.2, value_parser = rate)]
+    fail_rate: f64,
+
+    /// Print JSON that is the same for every run with the same options
+    #[arg(long)]
+    json: bool,
+}
+
+const DEFAULT_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/github-webhooks.ndjson");
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).init();
+    let summary = match summarize(&arguments).await {
+        Ok(summary) => summary,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "webhooks: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match print(&summary, arguments.json) {
+        // Somebody who reads no further, such as `head`, is no failure of ours.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "webhooks: cannot write the summary: {error}");
+            ExitCode::FAILURE
+        }
+        _ if summary.balanced || summary.interrupted => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+async fn summarize(arguments: &Arguments) -> Result<Summary, Box<dyn std::error::Error>> {
+    let source = Source::open(&arguments.file)?;
+    let options = Options { source, repeat: arguments.repeat, fail_rate: arguments.fail_rate };
+    let interrupt = async { typebus::shutdown_signal().await.wait() };
+    Ok(run(&options, Progress::visible(), interrupt).await?)
+}
+
+fn print(summary: &Summary, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, summary)?;
+        writeln!(out)?;
+    } else {
+        let bold = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        write!(out, "{}", summary.text(bold))?;
+    }
+    out.flush()
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
+        _ => Err("a number from 0 to 1, such as 0.2".to_owned()),
+    }
+}

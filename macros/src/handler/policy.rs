@@ -1,0 +1,275 @@
+//! The arguments of `#[handler]` that say how deliveries are run, retried and given up.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::LitStr;
+
+use crate::{
+    attr::{Arg, Args, Grammar},
+    duration,
+    errors::Errors,
+    topic::{self, Use},
+};
+
+const RETRY: Grammar = Grammar {
+    known: &[
+        ("attempts", "attempts = 5"),
+        ("backoff", "backoff = \"100ms..30s\""),
+        ("jitter", "jitter = false"),
+    ],
+    later: &[],
+};
+
+const BATCH: Grammar = Grammar { known: &[("max", "max = 100"), ("wait", "wait = \"20ms\"")], later: &[] };
+
+const BREAKER: Grammar = Grammar { known: &[("after", "after = 20")], later: &[] };
+
+/// What was said; the rest has its default in the runtime.
+#[derive(Default)]
+pub(super) struct PolicyDef {
+    concurrency: Option<u16>,
+    /// A variant of `Order`, as the others are of their enums.
+    order: Option<&'static str>,
+    attempts: Option<u32>,
+    backoff: Option<(Duration, Duration)>,
+    jitter: Option<bool>,
+    timeout: Option<Timeout>,
+    dead_letter: Option<DeadLetter>,
+    batch_max: Option<u32>,
+    batch_wait: Option<Duration>,
+    start: Option<&'static str>,
+    unhandled: Option<&'static str>,
+    /// Arguments that this version understands and does not carry out.
+    later: Vec<&'static str>,
+}
+
+enum Timeout {
+    After(Duration),
+    Never,
+}
+
+enum DeadLetter {
+    Topic(LitStr),
+    Discard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    AtLeastOnce,
+    AtMostOnce,
+    ExactlyOnce,
+}
+
+impl PolicyDef {
+    pub(super) fn read(args: &Args, errors: &mut Errors) -> Self {
+        let mut policy = Self::default();
+        policy.read_run(args, errors);
+        policy.read_failure(args, errors);
+        policy.read_later(args, errors);
+        contradictions(args, errors);
+        policy
+    }
+
+    /// How deliveries come and run.
+    fn read_run(&mut self, args: &Args, errors: &mut Errors) {
+        let orders = [("key", "Key"), ("partition", "Partition"), ("none", "None")];
+        let starts = [("earliest", "Earliest"), ("latest", "Latest")];
+        self.concurrency = args.get("concurrency").and_then(|arg| arg.number(1..=u16::MAX, errors));
+        self.order = args.get("order").and_then(|arg| arg.word(&orders, errors));
+        self.start = args.get("start").and_then(|arg| arg.word(&starts, errors));
+        self.timeout = args.get("timeout").and_then(|arg| match arg.is_words() {
+            true => arg.word(&[("none", ())], errors).map(|()| Timeout::Never),
+            false => arg.positive_duration(errors).map(Timeout::After),
+        });
+        if let Some(batch) = args.get("batch").and_then(|arg| arg.list(&BATCH, errors)) {
+            self.batch_max = batch.get("max").and_then(|arg| arg.number(1..=u32::MAX, errors));
+            self.batch_wait = batch.get("wait").and_then(|arg| arg.duration(errors));
+        }
+    }
+
+    /// What becomes of what fails.
+    fn read_failure(&mut self, args: &Args, errors: &mut Errors) {
+        if let Some(retry) = args.get("retry").and_then(|arg| arg.list(&RETRY, errors)) {
+            self.attempts = retry.get("attempts").and_then(|arg| arg.number(1..=u32::MAX, errors));
+            self.backoff = retry.get("backoff").and_then(|arg| backoff(arg, errors));
+            self.jitter = retry.get("jitter").and_then(|arg| arg.boolean(errors));
+        }
+        self.dead_letter = args.get("dead_letter").and_then(|arg| match arg.is_words() {
+            true => arg.word(&[("discard", ())], errors).map(|()| DeadLetter::Discard),
+            false => arg.checked(|topic| topic::check(topic, Use::DeadLetter), errors).map(DeadLetter::Topic),
+        });
+        let unhandled = [("skip", "Skip"), ("dead_letter", "DeadLetter"), ("stop", "Stop")];
+        self.unhandled = args.get("unhandled").and_then(|arg| arg.word(&unhandled, errors));
+    }
+
+    /// What is understood already, so that start-up can refuse it by name.
+    fn read_later(&mut self, args: &Args, errors: &mut Errors) {
+        if args.get("broadcast").and_then(|arg| arg.bare(errors)).is_some() {
+            self.later.push("broadcast");
+        }
+        if !matches!(delivery(args, errors), None | Some(Delivery::AtLeastOnce)) {
+            self.later.push("delivery");
+        }
+        if args.get("dedupe").and_then(|arg| arg.positive_duration(errors)).is_some() {
+            self.later.push("dedupe");
+        }
+        if args.get("unknown_version").and_then(|arg| unknown_version(arg, errors)).is_some() {
+            self.later.push("unknown_version");
+        }
+        if let Some(arg) = args.get("breaker") {
+            let breaker = arg.list(&BREAKER, errors);
+            let after = breaker.as_ref().and_then(|breaker| breaker.get("after"));
+            match (after, &breaker) {
+                (Some(after), _) if after.number(1..=u32::MAX, errors).is_some() => {
+                    self.later.push("breaker")
+                }
+                (None, Some(breaker)) if breaker.complete() => {
+                    errors.at(
+                        &arg.key,
+                        "`breaker` needs the number of failures that open it, as in `breaker(after = 20)`",
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The whole policy; `None` where nothing was said.
+    pub(super) fn expand(&self, p: &TokenStream) -> Option<TokenStream> {
+        let fields = self.fields(p);
+        (!fields.is_empty()).then(|| quote!(#p::Policy { #(#fields,)* ..#p::Policy::DEFAULT }))
+    }
+
+    fn fields(&self, p: &TokenStream) -> Vec<TokenStream> {
+        let Self { concurrency, attempts, batch_max, later, .. } = self;
+        let variant = |of: &str, name: &str| {
+            let (of, name) = (format_ident!("{of}"), format_ident!("{name}"));
+            quote!(#p::#of::#name)
+        };
+        let mut fields = Vec::new();
+        let mut field = |name: &str, value: Option<TokenStream>| {
+            let name = Ident::new(name, Span::call_site());
+            fields.extend(value.map(|value| quote!(#name: #value)));
+        };
+        field("concurrency", concurrency.map(|number| quote!(#number)));
+        field("order", self.order.map(|name| variant("Order", name)));
+        field("attempts", attempts.map(|number| quote!(#number)));
+        field("backoff", self.expand_backoff(p));
+        field("timeout", self.timeout.as_ref().map(|timeout| timeout.expand(p)));
+        field("dead_letter", self.dead_letter.as_ref().map(|dead_letter| dead_letter.expand(p)));
+        field("batch_max", batch_max.map(|number| quote!(#number)));
+        field("batch_wait", self.batch_wait.map(|wait| duration::expand(wait, p)));
+        let start = self.start.map(|name| variant("Start", name));
+        field("start", start.map(|start| quote!(::core::option::Option::Some(#start))));
+        field("unhandled", self.unhandled.map(|name| variant("Unhandled", name)));
+        field("later", (!later.is_empty()).then(|| quote!(&[#(#later),*])));
+        fields
+    }
+
+    fn expand_backoff(&self, p: &TokenStream) -> Option<TokenStream> {
+        if self.backoff.is_none() && self.jitter.is_none() {
+            return None;
+        }
+        let delays = self.backoff.map(|(min, max)| {
+            let (min, max) = (duration::expand(min, p), duration::expand(max, p));
+            quote!(min: #min, max: #max,)
+        });
+        let jitter = self.jitter.map(|jitter| quote!(jitter: #jitter,));
+        Some(quote!(#p::Backoff { #delays #jitter ..#p::Policy::DEFAULT.backoff }))
+    }
+}
+
+impl Timeout {
+    fn expand(&self, p: &TokenStream) -> TokenStream {
+        match self {
+            Self::After(after) => {
+                let after = duration::expand(*after, p);
+                quote!(::core::option::Option::Some(#after))
+            }
+            Self::Never => quote!(::core::option::Option::None),
+        }
+    }
+}
+
+impl DeadLetter {
+    fn expand(&self, p: &TokenStream) -> TokenStream {
+        match self {
+            Self::Topic(topic) => quote!(#p::DeadLetterTo::Topic(#topic)),
+            Self::Discard => quote!(#p::DeadLetterTo::Discard),
+        }
+    }
+}
+
+/// `backoff = "100ms..30s"`
+fn backoff(arg: &Arg, errors: &mut Errors) -> Option<(Duration, Duration)> {
+    let literal = arg.string(errors)?;
+    let range = duration::parse_range(&literal.value()).and_then(|(min, max)| {
+        let none = min
+            .is_zero()
+            .then(|| "a backoff of nothing would retry without a pause; begin with `1ms` or more".to_owned());
+        none.map_or(Ok((min, max)), Err)
+    });
+    range.map_err(|message| errors.at(&literal, message)).ok()
+}
+
+fn delivery(args: &Args, errors: &mut Errors) -> Option<Delivery> {
+    let deliveries = [
+        ("at_least_once", Delivery::AtLeastOnce),
+        ("at_most_once", Delivery::AtMostOnce),
+        ("exactly_once", Delivery::ExactlyOnce),
+    ];
+    args.get("delivery")?.word(&deliveries, errors)
+}
+
+/// `unknown_version = hold("15m")` or `= dead_letter`
+fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
+    let parser = |input: syn::parse::ParseStream<'_>| {
+        let word: Ident = input.parse()?;
+        if word == "dead_letter" {
+            return Ok(None);
+        }
+        let content;
+        syn::parenthesized!(content in input);
+        let literal: LitStr = content.parse()?;
+        if word != "hold" || !content.is_empty() {
+            return Err(content.error("expected `hold`"));
+        }
+        Ok(Some(literal))
+    };
+    let Some(hold) = arg.parsed(parser, "`hold(..)` with a duration, or `dead_letter`", errors)? else {
+        return Some(());
+    };
+    match duration::parse(&hold.value()) {
+        Ok(duration) if duration.is_zero() => {
+            errors.at(&hold, "to hold for no time is `unknown_version = dead_letter`")
+        }
+        Ok(_) => return Some(()),
+        Err(message) => errors.at(&hold, message),
+    }
+    None
+}
+
+/// Arguments of which one makes the other meaningless.
+fn contradictions(args: &Args, errors: &mut Errors) {
+    if args.get("broadcast").is_some() {
+        if let Some(group) = args.get("group") {
+            errors.at(&group.key, "`group` contradicts `broadcast`: every instance gets its own copy, so there is nobody to share with");
+        }
+        if let Some(start) = args.get("start") {
+            errors.at(
+                &start.key,
+                "`start` contradicts `broadcast`: an instance gets what is published while it runs",
+            );
+        }
+    }
+    if let Some(retry) = args.get("retry")
+        && args.get("delivery").is_some_and(|arg| arg.is_word("at_most_once"))
+    {
+        errors.at(
+            &retry.key,
+            "`retry` contradicts `delivery = at_most_once`: the delivery is settled before the handler runs",
+        );
+    }
+}

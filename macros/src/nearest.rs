@@ -1,0 +1,76 @@
+//! What somebody may have meant who wrote a word that is not known.
+
+/// `did you mean ..?` where a known word is near, and in any case all that are known.
+pub(crate) fn suggest<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.into_iter().collect();
+    let list = list(&known, "and");
+    match nearest(word, &known) {
+        Some(near) => format!("did you mean `{near}`? {what} {list}", what = capitalized(what)),
+        None => format!("{what} {list}"),
+    }
+}
+
+/// "`a`, `b` and `c`"
+pub(crate) fn list(words: &[&str], last: &str) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((end, [])) => end.clone(),
+        Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// The known word that differs in no more than a third of its letters.
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near =
+        known.iter().map(|known| (distance(word, known), *known)).min_by_key(|(distance, _)| *distance);
+    near.filter(|(distance, known)| distance * 3 <= word.len().max(known.len())).map(|(_, known)| known)
+}
+
+/// How many letters are to be added, left out, replaced, or swapped with the next, to make `b` of `a`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_another_word_is_not() {
+        let known = ["topic", "group", "concurrency", "dead_letter"];
+        assert_eq!(nearest("topik", &known), Some("topic"));
+        assert_eq!(nearest("tpoic", &known), Some("topic"));
+        assert_eq!(nearest("concurency", &known), Some("concurrency"));
+        assert_eq!(nearest("deadletter", &known), Some("dead_letter"));
+        assert_eq!(nearest("queue", &known), None);
+    }
+
+    #[test]
+    fn the_known_words_follow() {
+        assert_eq!(
+            suggest("tpic", "known are", ["topic", "name"]),
+            "did you mean `topic`? Known are `topic` and `name`"
+        );
+        assert_eq!(suggest("x", "known are", ["topic"]), "known are `topic`");
+    }
+}

@@ -1,0 +1,69 @@
+//! The crate `typebus` as the user's crate knows it, and where the tokens that name it are placed.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::Path;
+
+use crate::{attr::Arg, errors::Errors};
+
+/// The path of the runtime: `::typebus`, or what `crate = ..` says.
+pub(crate) struct Runtime(Option<Path>);
+
+impl Runtime {
+    /// The runtime under its own name, or under the one that an argument gives.
+    pub(crate) fn new(arg: Option<&Arg>, errors: &mut Errors) -> Self {
+        Self(arg.and_then(|arg| arg.path(errors)))
+    }
+
+    /// The runtime at `path`.
+    pub(crate) fn at(path: Option<Path>) -> Self {
+        Self(path)
+    }
+
+    /// The module of everything that generated code names.
+    pub(crate) fn private(&self) -> TokenStream {
+        match &self.0 {
+            Some(path) => quote!(#path::__private),
+            None => quote!(::typebus::__private),
+        }
+    }
+
+    /// The same module, placed where the user's mistake would be, so that it does not draw an error to the attribute.
+    pub(crate) fn private_at(&self, span: Span) -> TokenStream {
+        placed(self.private(), span)
+    }
+}
+
+/// `span` as the place of a token that the macro wrote: errors are shown there, lints know that it is generated.
+pub(crate) fn place(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+/// The tokens, all placed at `span`; names still mean what they meant.
+fn placed(tokens: TokenStream, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        let at = token.span().located_at(span);
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), placed(group.stream(), span)).into();
+        }
+        token.set_span(at);
+        token
+    };
+    tokens.into_iter().map(place).collect()
+}
+
+/// The last identifier of a type: `refund` in `billing::refund`, since errors are best shown there.
+pub(crate) fn last_ident(tokens: &impl ToTokens) -> Span {
+    let tokens = tokens.to_token_stream().into_iter();
+    let first = tokens.clone().next().map(|token| token.span());
+    let idents =
+        tokens.take_while(|token| !matches!(token, TokenTree::Punct(punct) if punct.as_char() == '<'));
+    let last = idents.filter(|token| matches!(token, TokenTree::Ident(_))).last().map(|token| token.span());
+    last.or(first).unwrap_or_else(Span::call_site)
+}
+
+/// The text of an identifier without `r#`.
+pub(crate) fn plain(ident: &syn::Ident) -> String {
+    let text = ident.to_string();
+    text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
+}

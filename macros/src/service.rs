@@ -1,0 +1,254 @@
+//! `service!`.
+
+mod expand;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Ident, LitStr, Path, Token, Type, Visibility,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+    token,
+};
+
+use crate::{
+    errors::Errors,
+    nearest::suggest,
+    runtime::{Runtime, plain},
+    topic,
+};
+
+const FORM: &str = "a service is written `pub Billing = \"billing\" { handles: [charge], publishes: [InvoiceSent], state: [Gateway] }`";
+
+const LISTS: [(&str, &str); 4] = [
+    ("handles", "handles: [charge]"),
+    ("publishes", "publishes: [InvoiceSent]"),
+    ("state", "state: [Gateway]"),
+    ("crate", "crate: path::to::typebus"),
+];
+
+/// A state list with `#[cfg]` on its entries becomes an impl for each combination.
+const MAX_CFG_STATES: usize = 4;
+
+/// A service, as far as it is valid.
+struct ServiceDef {
+    runtime: Runtime,
+    attrs: Vec<Attribute>,
+    vis: Visibility,
+    ident: Ident,
+    name: String,
+    lists: Lists,
+    /// Whether a mistake was found.
+    broken: bool,
+}
+
+#[derive(Default)]
+struct Lists {
+    handles: Vec<Entry>,
+    publishes: Vec<Entry>,
+    state: Vec<Entry>,
+}
+
+/// An entry of a list.
+struct Entry {
+    cfgs: Vec<Attribute>,
+    ty: Type,
+}
+
+pub(crate) fn function(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let service = (|input: ParseStream<'_>| Ok(parse(input, &mut errors))).parse2(input);
+    let service = match service {
+        Ok(service) => service.map(|service| ServiceDef { broken: !errors.is_empty(), ..service }.expand()),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    let errors = errors.into_tokens();
+    quote!(#service #errors)
+}
+
+/// Reads a service; what follows a mistake is read as far as that is possible. `None` if not even its name is there.
+fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<ServiceDef> {
+    let head = || Ok((input.call(Attribute::parse_outer)?, input.parse()?, input.parse()?));
+    let (attrs, vis, ident) = match head() {
+        Ok(head) => head,
+        Err(error) => {
+            let error: syn::Error = error;
+            errors.at_span(error.span(), FORM);
+            skip(input, |_| false);
+            return None;
+        }
+    };
+    let name = parse_name(input, errors).unwrap_or_default();
+    let mut runtime = None;
+    let mut lists = Lists::default();
+    match body(input) {
+        Ok(content) => parse_lists(&content, &mut lists, &mut runtime, errors),
+        Err(error) => errors.at_span(error.span(), FORM),
+    }
+    if !input.is_empty() {
+        errors.at(
+            rest(input),
+            "nothing follows a service's `}`; write a second service into a `service!` of its own",
+        );
+    }
+    check_repeated(&lists.handles, "a handler is listed once", errors);
+    check_repeated(&lists.publishes, "an event is listed once", errors);
+    check_repeated(
+        &lists.state,
+        "a state is known by its type, so there is one of each; wrap the second in a newtype",
+        errors,
+    );
+    let cfgs = lists.state.iter().filter(|entry| !entry.cfgs.is_empty());
+    if let Some(entry) = cfgs.clone().nth(MAX_CFG_STATES) {
+        errors.at(
+            &entry.ty,
+            format!(
+                "at most {MAX_CFG_STATES} entries of `state` may have `#[cfg]`; put several into one struct"
+            ),
+        );
+        lists.state.clear();
+    }
+    Some(ServiceDef { runtime: Runtime::at(runtime), attrs, vis, ident, name, lists, broken: false })
+}
+
+fn body(input: ParseStream<'_>) -> syn::Result<syn::parse::ParseBuffer<'_>> {
+    let content;
+    syn::braced!(content in input);
+    Ok(content)
+}
+
+/// `= "billing"`
+fn parse_name(input: ParseStream<'_>, errors: &mut Errors) -> Option<String> {
+    let written = || input.parse::<Token![=]>().and_then(|_| input.parse::<LitStr>());
+    let literal = written().map_err(|error| {
+        errors.at_span(error.span(), FORM);
+        skip(input, |input| input.peek(token::Brace));
+    });
+    let literal = literal.ok()?;
+    match topic::check_name(&literal.value(), "a service's name") {
+        Ok(()) => Some(literal.value()),
+        Err(message) => {
+            errors.at(&literal, message);
+            None
+        }
+    }
+}
+
+fn parse_lists(input: ParseStream<'_>, lists: &mut Lists, runtime: &mut Option<Path>, errors: &mut Errors) {
+    let mut seen: Vec<String> = Vec::new();
+    while !input.is_empty() {
+        let Ok(key) = input.call(Ident::parse_any) else {
+            errors.at_span(input.span(), "expected a list, as in `handles: [charge]`");
+            skip_entry(input);
+            continue;
+        };
+        let name = plain(&key);
+        let known = LISTS.iter().find(|(known, _)| *known == name);
+        let repeated = seen.contains(&name);
+        match known {
+            None => {
+                let known = suggest(&name, "the lists are", LISTS.iter().map(|(known, _)| *known));
+                errors.at(&key, format!("unknown list `{name}`; {known}"));
+                skip_entry(input);
+                continue;
+            }
+            Some(_) if repeated => {
+                errors.at(&key, format!("`{name}` is given twice; put everything into one list"))
+            }
+            Some(_) => seen.push(name.clone()),
+        }
+        let written = known.map_or("", |(_, written)| written);
+        let parsed = parse_list(input, &name, errors);
+        match parsed {
+            Ok(Listed::Entries(_)) if repeated => {}
+            Ok(Listed::Entries(entries)) => match name.as_str() {
+                "handles" => lists.handles = entries,
+                "publishes" => lists.publishes = entries,
+                _ => lists.state = entries,
+            },
+            Ok(Listed::Crate(path)) => *runtime = Some(path),
+            Err(error) => {
+                errors.at_span(error.span(), format!("`{name}` is written `{written}`"));
+                skip_entry(input);
+                continue;
+            }
+        }
+        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+            errors.at_span(input.span(), "expected `,`");
+        }
+    }
+}
+
+enum Listed {
+    Entries(Vec<Entry>),
+    Crate(Path),
+}
+
+/// `: [charge, refund]`, or `: path` for the crate.
+fn parse_list(input: ParseStream<'_>, name: &str, errors: &mut Errors) -> syn::Result<Listed> {
+    input.parse::<Token![:]>()?;
+    if name == "crate" {
+        return input.call(Path::parse_mod_style).map(Listed::Crate);
+    }
+    let content;
+    syn::bracketed!(content in input);
+    Ok(Listed::Entries(parse_entries(&content, errors)))
+}
+
+fn parse_entries(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    while !input.is_empty() {
+        match parse_entry(input, errors) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => {
+                errors.at_span(error.span(), "expected a name, as in `charge` or `billing::charge`");
+                skip_entry(input);
+                continue;
+            }
+        }
+        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+            errors.at_span(input.span(), "expected `,`");
+            skip_entry(input);
+        }
+    }
+    entries
+}
+
+fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry> {
+    let (cfgs, others): (Vec<_>, Vec<_>) =
+        input.call(Attribute::parse_outer)?.into_iter().partition(|attr| attr.path().is_ident("cfg"));
+    for other in others {
+        errors.at(other, "an entry can have `#[cfg(..)]`, and no other attribute");
+    }
+    Ok(Entry { cfgs, ty: input.parse()? })
+}
+
+/// Reports an entry that stands there twice. Those with `#[cfg]` may exclude each other.
+fn check_repeated(entries: &[Entry], why: &str, errors: &mut Errors) {
+    let text = |entry: &Entry| entry.ty.to_token_stream().to_string();
+    for (nth, entry) in entries.iter().enumerate() {
+        let same =
+            |before: &Entry| before.cfgs.is_empty() && entry.cfgs.is_empty() && text(before) == text(entry);
+        if entries[..nth].iter().any(same) {
+            errors.at(&entry.ty, format!("`{}` is listed twice; {why}", text(entry).replace(' ', "")));
+        }
+    }
+}
+
+/// Passes over everything up to and with the next comma.
+fn skip_entry(input: ParseStream<'_>) {
+    skip(input, |input| input.peek(Token![,]));
+    // At the end there is no comma.
+    let _ = input.parse::<Token![,]>();
+}
+
+fn skip(input: ParseStream<'_>, until: impl Fn(ParseStream<'_>) -> bool) {
+    while !input.is_empty() && !until(input) && input.parse::<TokenTree>().is_ok() {}
+}
+
+fn rest(input: ParseStream<'_>) -> TokenStream {
+    input.parse().unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! A service's type and impls.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Attribute;
+
+use super::{Entry, ServiceDef};
+use crate::runtime::{last_ident, place};
+
+impl ServiceDef {
+    pub(super) fn expand(&self) -> TokenStream {
+        let Self { attrs, vis, ident, name, lists, broken, .. } = self;
+        let p = self.runtime.private();
+        let cfgs = self.cfgs();
+        let handlers = lists.handles.iter().map(|entry| self.listed(entry));
+        let published = lists.publishes.iter().map(|entry| self.published(entry));
+        let published_by = lists.publishes.iter().map(|entry| self.published_by(entry));
+        let provides = lists.state.iter().map(|entry| self.provides(entry));
+        let states = self.states();
+        let conflicts = lists.handles.iter().map(|entry| self.conflict(entry));
+        let clash = self.check(&[], ident.span(), "name_clash", &[]);
+        quote! {
+            #(#attrs)*
+            #[derive(::core::fmt::Debug)]
+            #vis enum #ident {}
+
+            #(#cfgs)*
+            #[automatically_derived]
+            impl #p::Service for #ident {
+                const DESCRIPTOR: #p::ServiceDescriptor = {
+                    const HANDLERS: &[#p::HandlerDescriptor] = &[#(#handlers),*];
+                    const PUBLISHES: &[#p::Events] = &[#(#published),*];
+                    #p::ServiceDescriptor::new(#name, HANDLERS, PUBLISHES, #broken)
+                };
+            }
+
+            #(#published_by)*
+            #(#provides)*
+            #states
+            #(#conflicts)*
+            #clash
+        }
+    }
+
+    fn cfgs(&self) -> Vec<&Attribute> {
+        self.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
+    }
+
+    /// A handler's descriptor; the service has all the state that it needs, or rustc says so at its name.
+    fn listed(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let Self { ident, .. } = self;
+        let span = last_ident(ty);
+        let p = self.runtime.private_at(span);
+        quote_spanned!(place(span)=> #(#cfgs)* #p::listed::<#ident, #ty>())
+    }
+
+    fn published(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let span = last_ident(ty);
+        let p = self.runtime.private_at(span);
+        quote_spanned!(place(span)=> #(#cfgs)* <#ty as #p::EventSet>::EVENTS)
+    }
+
+    fn published_by(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let Self { ident, .. } = self;
+        let outer = self.cfgs();
+        let span = last_ident(ty);
+        let p = self.runtime.private_at(span);
+        quote_spanned! {place(span)=>
+            #(#outer)* #(#cfgs)*
+            #[automatically_derived]
+            impl #p::PublishedBy<#ident> for #ty {}
+        }
+    }
+
+    fn provides(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let Self { ident, .. } = self;
+        let outer = self.cfgs();
+        let span = last_ident(ty);
+        let p = self.runtime.private_at(span);
+        quote_spanned! {place(span)=>
+            #(#outer)* #(#cfgs)*
+            #[automatically_derived]
+            impl #p::Provides<#ty> for #ident {}
+        }
+    }
+
+    /// What the builder wants. A tuple's type cannot have `#[cfg]` inside, so each combination has its own impl.
+    fn states(&self) -> TokenStream {
+        let state = &self.lists.state;
+        let optional: Vec<_> = (0..state.len()).filter(|nth| !state[*nth].cfgs.is_empty()).collect();
+        let combinations = 0..1_usize << optional.len();
+        combinations
+            .map(|combination| {
+                let absent: Vec<_> = optional
+                    .iter()
+                    .enumerate()
+                    .filter(|(bit, _)| combination >> bit & 1 == 1)
+                    .map(|(_, nth)| *nth)
+                    .collect();
+                let conditions = optional.iter().map(|nth| {
+                    let all = conditions(&state[*nth].cfgs);
+                    if absent.contains(nth) { quote!(not(#all)) } else { all }
+                });
+                let cfg = (!optional.is_empty()).then(|| quote!(#[cfg(all(#(#conditions),*))]));
+                let present: Vec<_> =
+                    (0..state.len()).filter(|nth| !absent.contains(nth)).map(|nth| &state[nth]).collect();
+                self.state_of(&cfg, &present)
+            })
+            .collect()
+    }
+
+    fn state_of(&self, cfg: &Option<TokenStream>, present: &[&Entry]) -> TokenStream {
+        let Self { ident, .. } = self;
+        let p = self.runtime.private();
+        let outer = self.cfgs();
+        let types = present.iter().map(|entry| &entry.ty);
+        let names: Vec<_> = (0..present.len()).map(|nth| format_ident!("state_{nth}")).collect();
+        let add = present.iter().zip(&names).map(|(entry, name)| {
+            let span = last_ident(&entry.ty);
+            quote_spanned!(place(span)=> into.add(#name);)
+        });
+        let (ty, pattern) = match names.len() {
+            0 => (quote!(#p::NoState), quote!(_)),
+            1 => (quote!(#(#types)*), quote!(#(#names)*)),
+            _ => (quote!((#(#types),*)), quote!((#(#names),*))),
+        };
+        let into = if present.is_empty() { quote!(_) } else { quote!(into) };
+        quote! {
+            #(#outer)* #cfg
+            #[automatically_derived]
+            impl #p::StateOf<#ty> for #ident {
+                fn collect(#pattern: #ty, #into: &mut #p::States) {
+                    #(#add)*
+                }
+            }
+        }
+    }
+
+    /// The rules for one handler among those before it, shown at its name.
+    fn conflict(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let Self { ident, .. } = self;
+        let span = last_ident(ty);
+        let p = self.runtime.private_at(span);
+        let handler = quote_spanned!(place(span)=> &#p::listed::<#ident, #ty>());
+        self.check(cfgs, span, "handler_conflict", &[handler])
+    }
+
+    /// A check of the descriptor, whose message is shown at `span`.
+    fn check(&self, cfgs: &[Attribute], span: Span, rule: &str, arguments: &[TokenStream]) -> TokenStream {
+        let Self { ident, .. } = self;
+        let outer = self.cfgs();
+        let p = self.runtime.private_at(span);
+        let rule = format_ident!("{rule}", span = place(span));
+        quote_spanned! {place(span)=>
+            #(#outer)* #(#cfgs)*
+            const _: () = {
+                if let ::core::option::Option::Some(text) =
+                    #p::#rule(&<#ident as #p::Service>::DESCRIPTOR, #(#arguments)*)
+                {
+                    ::core::panic!("{}", text.as_str());
+                }
+            };
+        }
+    }
+}
+
+/// What several `#[cfg]` ask for together.
+fn conditions(cfgs: &[Attribute]) -> TokenStream {
+    let each = cfgs.iter().map(|cfg| match &cfg.meta {
+        syn::Meta::List(list) => list.tokens.clone(),
+        other => other.to_token_stream(),
+    });
+    quote!(all(#(#each),*))
+}

@@ -1,0 +1,215 @@
+//! The broker that connections share: its topics, its groups, and the names under which brokers are found.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use hashbrown::HashMap;
+
+use super::{config::Memory, group::Group, log::Log, publish::Waiting, wakes::Wakes};
+use crate::{
+    backend::{Plan, Start, Subscription, Topic},
+    error::Result,
+    topic,
+};
+
+/// What stands for the server. A connection, a consumer and a waiting publish each keep it alive.
+#[derive(Debug)]
+pub(super) struct Broker {
+    options: Memory,
+    state: Mutex<State>,
+}
+
+/// The broker of the options' name, or a new one.
+pub(super) fn open(options: &Memory) -> Result<Arc<Broker>> {
+    options.check()?;
+    let Some(name) = &options.name else { return Ok(Broker::new(options)) };
+    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(broker) = named.get(name).and_then(Weak::upgrade) {
+        options.agree_with(&broker.options)?;
+        return Ok(broker);
+    }
+    named.retain(|_, broker| broker.strong_count() > 0);
+    let broker = Broker::new(options);
+    named.insert(name.clone(), Arc::downgrade(&broker));
+    Ok(broker)
+}
+
+static NAMED: Mutex<BTreeMap<String, Weak<Broker>>> = Mutex::new(BTreeMap::new());
+
+impl Broker {
+    fn new(options: &Memory) -> Arc<Self> {
+        Arc::new(Self { options: options.clone(), state: Mutex::new(State::new(options)) })
+    }
+
+    pub(super) const fn options(&self) -> &Memory {
+        &self.options
+    }
+
+    /// Runs `work` under the lock, and tells others what it has to tell after it is released.
+    ///
+    /// What `work` returns is dropped without the lock, too: that is how it gets rid of wakers, whose drop may run
+    /// code of others.
+    #[inline]
+    pub(super) fn run<T>(&self, work: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
+        let mut wakes = Wakes::default();
+        let result = work(&mut self.lock(), &mut wakes);
+        wakes.tell();
+        result
+    }
+
+    /// For the publishing path, where a closure would cost copies. Nothing may be woken while it is held.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All that the lock guards. Topics and groups are only ever added, so that indices stay valid.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) bound: Memory,
+    pub(super) channels: Vec<Channel>,
+    pub(super) groups: Vec<Group>,
+    names: HashMap<Topic, usize>,
+    /// The channel that was published on last.
+    last: usize,
+    /// Channels over their bound, or with publishers that wait.
+    pub(super) crowded: Vec<usize>,
+    ids: u64,
+}
+
+/// A topic at work: its log, who reads it, and who waits for room in it.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: Topic,
+    pub(super) log: Log,
+    pub(super) readers: Vec<Reader>,
+    pub(super) waiting: VecDeque<Waiting>,
+    /// Dead letters stay, settled or not.
+    pub(super) keeps_all: bool,
+}
+
+/// A group that reads a channel: partition `n` is its share `first + n`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader {
+    pub(super) group: usize,
+    pub(super) first: usize,
+}
+
+impl State {
+    fn new(options: &Memory) -> Self {
+        Self {
+            bound: options.clone(),
+            channels: Vec::new(),
+            groups: Vec::new(),
+            names: HashMap::new(),
+            last: 0,
+            crowded: Vec::new(),
+            ids: 0,
+        }
+    }
+
+    /// Creates the topics of a plan, then its groups.
+    pub(super) fn provision(&mut self, plan: &Plan, wakes: &mut Wakes) {
+        let filters = plan.subscriptions.iter().map(|subscription| &subscription.filter);
+        let exact = filters.filter(|filter| !topic::is_pattern(filter));
+        for name in exact.chain(&plan.publishes).chain(&plan.dead_letters) {
+            self.channel_or_create(name, wakes);
+        }
+        for subscription in &plan.subscriptions {
+            if self.group(subscription).is_none() {
+                self.create_group(subscription);
+            }
+        }
+    }
+
+    /// The channel of a topic, which is created if need be; a pattern has none.
+    #[inline]
+    pub(super) fn channel_or_create(&mut self, name: &Topic, wakes: &mut Wakes) -> Option<usize> {
+        if !self.channels.get(self.last).is_some_and(|channel| channel.name == *name) {
+            self.last = match self.channel(name) {
+                Some(known) => known,
+                None if topic::is_pattern(name) => return None,
+                None => self.create_channel(name, wakes),
+            };
+        }
+        Some(self.last)
+    }
+
+    pub(super) fn channel(&self, name: &Topic) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn group(&self, Subscription { group, filter, .. }: &Subscription) -> Option<usize> {
+        self.groups.iter().position(|existing| existing.name == *group && existing.filter == *filter)
+    }
+
+    /// A number that was not given before: for members and waiting publishers, rising.
+    pub(super) const fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// Makes room in a channel for a message of this size, if what every group settled is enough for it.
+    #[inline]
+    pub(super) fn make_room(&mut self, channel: usize, size: usize) -> bool {
+        let bound = &self.bound;
+        self.channels[channel].evict_until(&self.groups, |log| log.fits(size, bound))
+    }
+
+    /// Drops what is over the bound of a channel, if every group settled it, and says whether that was enough.
+    pub(super) fn trim(&mut self, channel: usize) -> bool {
+        let bound = &self.bound;
+        self.channels[channel].evict_until(&self.groups, |log| log.is_within(bound))
+    }
+
+    fn create_channel(&mut self, name: &Topic, wakes: &mut Wakes) -> usize {
+        let at = self.channels.len();
+        let log = Log::new(self.bound.partitions);
+        let keeps_all = name.split('.').next() == Some("dead");
+        let mut readers = Vec::new();
+        for (number, group) in self.groups.iter_mut().enumerate() {
+            if topic::matches(&group.filter, name) {
+                readers
+                    .push(Reader { group: number, first: group.add(at, (0..log.partitions()).map(|_| 0)) });
+                group.rebalance(wakes);
+            }
+        }
+        self.names.insert(name.clone(), at);
+        self.channels.push(Channel { name: name.clone(), log, readers, waiting: VecDeque::new(), keeps_all });
+        at
+    }
+
+    fn create_group(&mut self, Subscription { group, filter, start, .. }: &Subscription) {
+        let number = self.groups.len();
+        let mut group = Group::new(group.clone(), filter.clone());
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            if topic::matches(filter, &channel.name) {
+                let log = &channel.log;
+                let cursors = (0..log.partitions()).map(|partition| match start {
+                    Some(Start::Latest) => log.end(partition),
+                    Some(Start::Earliest) | None => log.start(partition),
+                });
+                let first = group.add(at, cursors);
+                channel.log.hold();
+                channel.readers.push(Reader { group: number, first });
+            }
+        }
+        self.groups.push(group);
+    }
+}
+
+impl Channel {
+    #[inline]
+    fn evict_until(&mut self, groups: &[Group], enough: impl Fn(&Log) -> bool) -> bool {
+        if self.keeps_all {
+            return enough(&self.log);
+        }
+        let cursor =
+            |reader: &Reader, at: usize| groups[reader.group].shares[reader.first + at].progress.cursor();
+        let free = |at| self.readers.iter().map(|reader| cursor(reader, at)).min().unwrap_or(u64::MAX);
+        self.log.evict_until(enough, free)
+    }
+}

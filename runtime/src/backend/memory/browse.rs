@@ -1,0 +1,48 @@
+//! Reading a topic without consuming.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    vec,
+};
+
+use futures_core::Stream;
+
+use super::broker::Broker;
+use crate::{
+    backend::{BoxStream, Delivery, Position, Token, Topic},
+    error::Result,
+};
+
+/// What the topic holds now, oldest first. The messages are shared with the log, not copied.
+pub(super) fn snapshot(broker: &Broker, topic: &Topic) -> BoxStream<Result<Delivery>> {
+    let deliveries = broker.run(|state, _| {
+        let Some(channel) = state.channel(topic).map(|at| &state.channels[at]) else { return Vec::new() };
+        let delivery = |(at, position, message): (usize, u64, &crate::backend::Message)| {
+            let partition = u32::try_from(at).unwrap_or(u32::MAX);
+            Delivery {
+                token: Token { partition, generation: 0, position },
+                topic: channel.name.clone(),
+                message: message.clone(),
+                partition: Some(partition),
+                position: Some(Position::new(position)),
+            }
+        };
+        channel.log.all().into_iter().map(delivery).collect()
+    });
+    Box::pin(Snapshot(deliveries.into_iter()))
+}
+
+struct Snapshot(vec::IntoIter<Delivery>);
+
+impl Stream for Snapshot {
+    type Item = Result<Delivery>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}

@@ -1,0 +1,194 @@
+//! What a topic holds: a bounded log in partitions.
+
+use std::collections::VecDeque;
+
+use super::{config::Memory, index};
+use crate::backend::Message;
+
+/// The log of one topic. It knows no group: whoever makes room says what may go.
+#[derive(Debug)]
+pub(super) struct Log {
+    partitions: Box<[Partition]>,
+    messages: usize,
+    bytes: usize,
+    /// How many messages came so far.
+    came: u64,
+    /// The partition of the next message without a key.
+    turn: usize,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    entries: VecDeque<Entry>,
+    /// The position of the first entry.
+    start: u64,
+    /// Below this the entries may go.
+    free: u64,
+}
+
+/// A message with its number in the topic, so that the oldest of all partitions is known.
+#[derive(Debug)]
+struct Entry {
+    message: Message,
+    number: u64,
+}
+
+impl Log {
+    pub(super) fn new(partitions: u32) -> Self {
+        let partitions = (0..partitions).map(|_| Partition::default()).collect();
+        Self { partitions, messages: 0, bytes: 0, came: 0, turn: 0 }
+    }
+
+    /// Stores a message, whatever the bound; its partition and position.
+    #[inline]
+    pub(super) fn append(&mut self, message: Message) -> (usize, u64) {
+        let at = match message.key() {
+            Some(key) => scale(hash(key), self.partitions.len()),
+            None => self.next_turn(),
+        };
+        let number = self.came;
+        self.came += 1;
+        self.messages += 1;
+        self.bytes += message.size();
+        let partition = &mut self.partitions[at];
+        partition.entries.push_back(Entry { message, number });
+        (at, partition.end() - 1)
+    }
+
+    /// Whether a message of this size is within the bound. Whatever its size, an empty topic takes one.
+    pub(super) const fn fits(&self, size: usize, bound: &Memory) -> bool {
+        self.messages == 0
+            || (self.messages < bound.capacity && self.bytes.saturating_add(size) <= bound.capacity_bytes)
+    }
+
+    /// Whether no more than the bound is held.
+    pub(super) const fn is_within(&self, bound: &Memory) -> bool {
+        self.messages <= bound.capacity && (self.bytes <= bound.capacity_bytes || self.messages == 1)
+    }
+
+    /// Drops the oldest messages whose position is below what `free` says for their partition, until `enough`; says
+    /// whether it came to that.
+    ///
+    /// What `free` says may rise between two calls, but never falls without a [`hold`](Self::hold): it is asked only
+    /// when what it said before is used up.
+    #[inline]
+    pub(super) fn evict_until(
+        &mut self,
+        enough: impl Fn(&Self) -> bool,
+        free: impl Fn(usize) -> u64,
+    ) -> bool {
+        let mut asked = false;
+        while !enough(self) {
+            if self.drop_oldest() {
+                continue;
+            }
+            if asked {
+                return false;
+            }
+            for (at, partition) in self.partitions.iter_mut().enumerate() {
+                partition.free = free(at);
+            }
+            asked = true;
+        }
+        true
+    }
+
+    /// Takes note that there is a new reader, for which nothing may go before [`evict_until`](Self::evict_until) asks again.
+    pub(super) fn hold(&mut self) {
+        for partition in &mut self.partitions {
+            partition.free = 0;
+        }
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let oldest =
+            self.partitions.iter_mut().filter_map(|partition| Some((partition.evictable()?, partition)));
+        let Some((_, partition)) = oldest.min_by_key(|(number, _)| *number) else { return false };
+        let Some(entry) = partition.entries.pop_front() else { return false };
+        partition.start += 1;
+        self.messages -= 1;
+        self.bytes -= entry.message.size();
+        true
+    }
+
+    pub(super) fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// The position of the oldest message of a partition.
+    pub(super) fn start(&self, partition: usize) -> u64 {
+        self.partitions[partition].start
+    }
+
+    /// The position that the next message of a partition gets.
+    pub(super) fn end(&self, partition: usize) -> u64 {
+        self.partitions[partition].end()
+    }
+
+    /// The messages of a partition, from a position on.
+    pub(super) fn read(&self, partition: usize, from: u64) -> impl Iterator<Item = &Message> {
+        let partition = &self.partitions[partition];
+        let skip = index(from.saturating_sub(partition.start)).min(partition.entries.len());
+        partition.entries.range(skip..).map(|entry| &entry.message)
+    }
+
+    /// Everything, oldest first: partition, position, message.
+    pub(super) fn all(&self) -> Vec<(usize, u64, &Message)> {
+        let mut all: Vec<_> = self
+            .partitions
+            .iter()
+            .enumerate()
+            .flat_map(|(at, p)| {
+                p.entries.iter().zip(p.start..).map(move |(entry, position)| (at, position, entry))
+            })
+            .collect();
+        all.sort_unstable_by_key(|(.., entry)| entry.number);
+        all.into_iter().map(|(at, position, entry)| (at, position, &entry.message)).collect()
+    }
+
+    /// How many messages and bytes it holds.
+    pub(super) const fn held(&self) -> (usize, usize) {
+        (self.messages, self.bytes)
+    }
+
+    fn next_turn(&mut self) -> usize {
+        let turn = self.turn;
+        self.turn = if turn + 1 == self.partitions.len() { 0 } else { turn + 1 };
+        turn
+    }
+}
+
+impl Partition {
+    fn end(&self) -> u64 {
+        self.start + self.entries.len() as u64
+    }
+
+    /// The number of the first entry, if it may go.
+    fn evictable(&self) -> Option<u64> {
+        if self.start < self.free { self.entries.front().map(|entry| entry.number) } else { None }
+    }
+}
+
+/// The same on every run and machine, so that a failing test fails again. A word at a time, since it is paid for
+/// with every message: FNV's step on words, and a finish that spreads the bits.
+fn hash(key: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = key.len() as u64 ^ 0xcbf2_9ce4_8422_2325;
+    let mut step = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(PRIME);
+    match key.last_chunk::<8>() {
+        // The last word may overlap the one before it: that is cheaper than the odd bytes one by one.
+        Some(last) => {
+            key.as_chunks::<8>().0.iter().for_each(|word| step(u64::from_le_bytes(*word)));
+            step(u64::from_le_bytes(*last));
+        }
+        None => step(key.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte))),
+    }
+    hash ^= hash >> 32;
+    hash = hash.wrapping_mul(PRIME);
+    hash ^ (hash >> 29)
+}
+
+/// A hash as one of `count`, without a division.
+fn scale(hash: u64, count: usize) -> usize {
+    index(((hash >> 32) * count as u64) >> 32)
+}

@@ -1,0 +1,161 @@
+//! The broker in the process: what `memory:` and `memory:NAME` connect to.
+//!
+//! It stores and keeps like Kafka, so that a program that works here finds the same promises there:
+//!
+//! * A topic has partitions (4, see [`Memory::partitions`]). A key always goes to the same one, messages without a
+//!   key go to each in turn, and within one partition messages have positions 0, 1, 2, … in the order of publishing.
+//! * A group has a cursor per partition, below which everything is settled, and the set of what is settled above it.
+//!   Both belong to the broker, so that the instances of a service share the work, and the next one goes on where
+//!   the last one stopped: what was unsettled comes again, in order, and what was settled does not.
+//! * A group receives what was published before anything consumed. A group that is new begins at the oldest message
+//!   that is kept, or with [`Start::Latest`](super::Start::Latest) at what is published after its creation.
+//! * A pattern receives every matching topic, also those that come later, but never a topic that begins with the
+//!   reserved tokens `dead` and `reply`.
+//! * A topic that is unknown is created by the first message.
+//!
+//! # What is kept, and limits
+//! Nothing outlives the process. `memory:` is a broker of its own for each connect; `memory:NAME` is shared by name
+//! and lives as long as something is connected to it. Topics and groups are never removed.
+//!
+//! A topic holds 65,536 messages or 64 MiB, whichever is reached first ([`Memory::capacity`],
+//! [`Memory::capacity_bytes`]). Then the oldest messages that every group of the topic has settled give way; where
+//! there is no group, the oldest. Dead letters never give way. When nothing may, a publish of the program waits
+//! for its turn, at most 30 s ([`Memory::full_after`]), and fails with [`ErrorKind::Full`]. Handlers and
+//! dead letters pass the bound, since a handler that waited for room on its own topic would wait for itself. A topic
+//! that is empty takes one message of any size up to [`Memory::max_message`].
+//!
+//! # Inside
+//! One mutex per broker guards everything; it is held for one message, or one batch, and never while a waker runs.
+//! The only other lock is that of the registry of names, which is never held together with a broker's.
+
+mod assignment;
+mod broker;
+mod browse;
+mod caught_up;
+mod config;
+mod consume;
+mod group;
+mod log;
+mod progress;
+mod publish;
+#[cfg(test)]
+mod tests;
+mod wakes;
+
+use std::{fmt, sync::Arc};
+
+pub use self::config::Memory;
+use self::{broker::Broker, consume::MemoryConsumer, publish::Door};
+use super::{
+    Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing,
+    Subscription, Topic,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A connection to a broker in this process.
+pub struct MemoryBackend {
+    broker: Arc<Broker>,
+    door: Door,
+}
+
+impl MemoryBackend {
+    /// Connects: to the broker of the given name, which the first to connect creates, or to a new one without name.
+    ///
+    /// # Errors
+    /// `Config` with every option that is not valid, or that differs from those of the broker of that name.
+    pub fn connect(options: &Memory) -> Result<Self> {
+        Ok(Self { broker: broker::open(options)?, door: Door::new() })
+    }
+
+    fn open_for(&self, operation: &'static str) -> Result<()> {
+        if self.door.is_closed() { Err(closed(operation)) } else { Ok(()) }
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn system(&self) -> &'static str {
+        SYSTEM
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            patterns: true,
+            key_order: true,
+            partition_order: true,
+            start_earliest: true,
+            start_latest: true,
+            max_message: self.broker.options().max_message,
+        }
+    }
+
+    fn provision<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.open_for("provision")?;
+            self.broker.run(|state, wakes| state.provision(plan, wakes));
+            Ok(())
+        })
+    }
+
+    fn publish(&self, outgoing: Outgoing) -> Publishing {
+        self.door.publish(&self.broker, outgoing)
+    }
+
+    fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
+        Box::pin(async move {
+            self.open_for("subscribe")?;
+            Ok(Box::new(MemoryConsumer::join(&self.broker, subscription)?) as Box<dyn Consumer>)
+        })
+    }
+
+    fn caught_up<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.open_for("catch up")?;
+            caught_up::wait(&self.broker, self.door.id(), subscription).await
+        })
+    }
+
+    fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
+        Box::pin(async move { Ok(browse::snapshot(&self.broker, topic)) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.door.close(&self.broker).await;
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBackend")
+            .field("options", self.broker.options())
+            .field("closed", &self.door.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+const SYSTEM: &str = "memory";
+
+fn error(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Error {
+    Error::new(kind, operation, message.into()).at(SYSTEM)
+}
+
+fn closed(operation: &'static str) -> Error {
+    error(ErrorKind::Closed, operation, "this connection is closed; connect again")
+}
+
+fn not_provisioned(operation: &'static str, Subscription { group, filter, .. }: &Subscription) -> Error {
+    error(
+        ErrorKind::Topology,
+        operation,
+        format!(
+            "group `{group}` on `{filter}` does not exist here; provision a plan with this subscription first"
+        ),
+    )
+}
+
+/// A `u64` as an index; everything that is indexed fits into memory, so it never saturates.
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

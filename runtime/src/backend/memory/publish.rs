@@ -1,0 +1,294 @@
+//! Publishing: at once where there is room, in turn where there is none.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    broker::{Broker, Channel, Reader, State},
+    closed, error,
+    wakes::Wakes,
+};
+use crate::{
+    backend::{Confirmation, Message, Outgoing, Position, Publishing, Sender, Topic},
+    error::{Error, ErrorKind, Result},
+};
+
+/// The publishing side of one connection.
+#[derive(Debug)]
+pub(super) struct Door {
+    id: u64,
+    /// Written and read under the broker's lock, so that nothing gets through once it is closed.
+    closed: AtomicBool,
+    /// Every publish that waits holds a receiver.
+    waiting: watch::Sender<()>,
+}
+
+impl Door {
+    pub(super) fn new() -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            closed: AtomicBool::new(false),
+            waiting: watch::Sender::new(()),
+        }
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish(&self, broker: &Arc<Broker>, outgoing: Outgoing) -> Publishing {
+        let (size, limit) = (outgoing.message.size(), broker.options().max_message);
+        if size > limit {
+            return Publishing::ready(Err(too_large(&outgoing.topic, size, limit)));
+        }
+        let mut wakes = Wakes::default();
+        let mut state = broker.lock();
+        if self.is_closed() {
+            return Publishing::ready(Err(closed("publish")));
+        }
+        let Some(channel) = state.channel_or_create(&outgoing.topic, &mut wakes) else {
+            return Publishing::ready(Err(not_exact(&outgoing.topic)));
+        };
+        if !state.admits(channel, size, outgoing.sender) {
+            return Publishing::pending(state.wait(channel, outgoing, self, broker));
+        }
+        let confirmation = state.store(channel, outgoing.message, &mut wakes);
+        drop(state);
+        wakes.tell();
+        Publishing::ready(Ok(confirmation))
+    }
+
+    /// Closes, and completes when every publish is answered. What still waits when its time is over is given up,
+    /// even if nobody polls it.
+    pub(super) async fn close(&self, broker: &Broker) {
+        broker.run(|state, _| {
+            self.closed.store(true, Ordering::Relaxed);
+            state.forget_watchers(self.id)
+        });
+        if self.waiting.is_closed() {
+            return;
+        }
+        if timeout(broker.options().full_after, self.waiting.closed()).await.is_err() {
+            broker.run(|state, wakes| state.give_up(self.id, wakes));
+        }
+    }
+}
+
+/// A message in the queue for room.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    ticket: u64,
+    door: u64,
+    message: Message,
+    answer: oneshot::Sender<Confirmation>,
+    /// For the door to know that somebody waits.
+    _open: watch::Receiver<()>,
+}
+
+impl Waiting {
+    /// Confirms; whoever published may have gone.
+    pub(super) fn answer(self, confirmation: Confirmation) {
+        let _ = self.answer.send(confirmation);
+    }
+}
+
+impl State {
+    /// Whether a message may be stored now. Whoever waits goes first; handlers and dead letters never wait.
+    #[inline]
+    fn admits(&mut self, channel: usize, size: usize, sender: Sender) -> bool {
+        let queue = !self.channels[channel].waiting.is_empty();
+        let fits = !queue && self.make_room(channel, size);
+        if fits || sender == Sender::Program {
+            return fits;
+        }
+        self.crowd(channel);
+        true
+    }
+
+    #[inline]
+    fn store(&mut self, channel: usize, message: Message, wakes: &mut Wakes) -> Confirmation {
+        let Channel { log, readers, .. } = &mut self.channels[channel];
+        let (partition, position) = log.append(message);
+        for Reader { group, first } in readers {
+            self.groups[*group].published(*first + partition, wakes);
+        }
+        Confirmation { partition: u32::try_from(partition).ok(), position: Some(Position::new(position)) }
+    }
+
+    fn wait(
+        &mut self,
+        channel: usize,
+        Outgoing { topic, message, .. }: Outgoing,
+        door: &Door,
+        broker: &Arc<Broker>,
+    ) -> impl Future<Output = Result<Confirmation>> + use<> {
+        let (sender, answer) = oneshot::channel();
+        let ticket = self.next_id();
+        let waiting =
+            Waiting { ticket, door: door.id, message, answer: sender, _open: door.waiting.subscribe() };
+        self.channels[channel].waiting.push_back(waiting);
+        self.crowd(channel);
+        // tokio would overflow with a patience that is practically for ever.
+        let deadline = Instant::now() + self.bound.full_after.min(FOR_EVER);
+        Waiter { broker: broker.clone(), topic, ticket, answer }.wait(deadline)
+    }
+
+    fn crowd(&mut self, channel: usize) {
+        if !self.crowded.contains(&channel) {
+            self.crowded.push(channel);
+        }
+    }
+
+    /// Makes room in crowded channels, and stores what waits for it, first come, first served.
+    pub(super) fn serve(&mut self, wakes: &mut Wakes) {
+        let mut crowded = std::mem::take(&mut self.crowded);
+        crowded.retain(|channel| !self.serve_channel(*channel, wakes));
+        self.crowded = crowded;
+    }
+
+    /// Says whether the channel is crowded no more.
+    fn serve_channel(&mut self, channel: usize, wakes: &mut Wakes) -> bool {
+        while let Some(first) = self.channels[channel].waiting.front() {
+            let size = first.message.size();
+            if !self.make_room(channel, size) {
+                return false;
+            }
+            if let Some(first) = self.channels[channel].waiting.pop_front() {
+                let confirmation = self.store(channel, first.message.clone(), wakes);
+                wakes.stored(first, confirmation);
+            }
+        }
+        self.trim(channel)
+    }
+
+    /// Takes one message out of the queue, unless it was stored.
+    fn withdraw(&mut self, topic: &Topic, ticket: u64, wakes: &mut Wakes) -> Option<Waiting> {
+        let channel = self.channel(topic)?;
+        let queue = &mut self.channels[channel].waiting;
+        let at = queue.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()?;
+        let waiting = queue.remove(at);
+        // Behind a large message a small one may have waited that fits.
+        self.serve(wakes);
+        waiting
+    }
+
+    /// Takes everything of one connection out of all queues.
+    fn give_up(&mut self, door: u64, wakes: &mut Wakes) -> Vec<Waiting> {
+        let mut given_up = Vec::new();
+        for channel in &mut self.channels {
+            let (ours, others): (VecDeque<_>, _) =
+                channel.waiting.drain(..).partition(|waiting| waiting.door == door);
+            channel.waiting = others;
+            given_up.extend(ours);
+        }
+        self.serve(wakes);
+        given_up
+    }
+
+    /// Why a topic is full, and what to do.
+    fn full(&self, topic: &Topic) -> Error {
+        let Some(channel) = self.channel(topic).map(|at| &self.channels[at]) else {
+            return error(ErrorKind::Full, "publish", format!("topic `{topic}` is full"));
+        };
+        let (messages, bytes) = channel.log.held();
+        let behind = |Reader { group, first }: &Reader| {
+            let shares = &self.groups[*group].shares;
+            let lag = |at| channel.log.end(at) - shares[first + at].progress.cursor();
+            ((0..channel.log.partitions()).map(lag).sum::<u64>(), &self.groups[*group])
+        };
+        let why = match channel.readers.iter().map(behind).max_by_key(|(lag, _)| *lag) {
+            Some((lag, group)) if lag > 0 => format!(
+                "group `{}` on `{}` holds it with {lag} messages that are not settled; let it catch up, or raise",
+                group.name, group.filter
+            ),
+            _ if channel.keeps_all => "dead letters never give way; raise".to_owned(),
+            _ => "larger messages waited before; raise".to_owned(),
+        };
+        let after = self.bound.full_after;
+        let (capacity, capacity_bytes) = (self.bound.capacity, self.bound.capacity_bytes);
+        error(
+            ErrorKind::Full,
+            "publish",
+            format!(
+                "topic `{topic}` stayed full for {after:?}, with {messages} of {capacity} messages and {bytes} of \
+                 {capacity_bytes} bytes: {why} `capacity` or `capacity_bytes`"
+            ),
+        )
+    }
+}
+
+/// The side of a waiting message that its publisher holds.
+///
+/// Dropping it takes the message out of the queue, unless it was stored, and lets others move up.
+struct Waiter {
+    broker: Arc<Broker>,
+    topic: Topic,
+    ticket: u64,
+    answer: oneshot::Receiver<Confirmation>,
+}
+
+impl Waiter {
+    async fn wait(mut self, deadline: Instant) -> Result<Confirmation> {
+        let answer = match timeout_at(deadline, &mut self.answer).await {
+            Ok(answer) => answer,
+            // Out of the queue first: then either it is stored, and the answer is certain to come, or it never is.
+            Err(_) => match self.withdraw() {
+                Some(waiting) => {
+                    drop(waiting);
+                    return Err(self.full());
+                }
+                None => (&mut self.answer).await,
+            },
+        };
+        // A connection that closes gives up what waits longer than its time.
+        answer.map_err(|_| self.full())
+    }
+
+    fn withdraw(&self) -> Option<Waiting> {
+        self.broker.run(|state, wakes| state.withdraw(&self.topic, self.ticket, wakes))
+    }
+
+    fn full(&self) -> Error {
+        self.broker.run(|state, _| state.full(&self.topic))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if !self.answer.is_terminated() {
+            drop(self.withdraw());
+        }
+    }
+}
+
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
+    error(
+        ErrorKind::TooLarge,
+        "publish",
+        format!(
+            "a message for `{topic}` has {size} bytes, and the limit is {limit}; make it smaller, or raise `max_message`"
+        ),
+    )
+}
+
+fn not_exact(topic: &Topic) -> Error {
+    error(ErrorKind::InvalidTopic, "publish", format!("`{topic}` is a pattern; publish on an exact topic"))
+}

@@ -1,0 +1,63 @@
+//! What is to be told to others once the broker's lock is released.
+
+use std::task::Waker;
+
+use tokio::sync::oneshot;
+
+use super::publish::Waiting;
+use crate::backend::Confirmation;
+
+/// Collected under the lock, told after it: a waker may run code that takes the lock itself.
+#[derive(Default)]
+pub(super) struct Wakes {
+    /// The common case, without allocation.
+    first: Option<Waker>,
+    more: Vec<News>,
+}
+
+enum News {
+    Wake(Waker),
+    Stored(Waiting, Confirmation),
+    CaughtUp(oneshot::Sender<()>),
+}
+
+impl Wakes {
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        match waker {
+            Some(waker) if self.first.is_none() => self.first = Some(waker),
+            Some(waker) => self.more.push(News::Wake(waker)),
+            None => {}
+        }
+    }
+
+    pub(super) fn stored(&mut self, waiting: Waiting, confirmation: Confirmation) {
+        self.more.push(News::Stored(waiting, confirmation));
+    }
+
+    pub(super) fn caught_up(&mut self, answer: oneshot::Sender<()>) {
+        self.more.push(News::CaughtUp(answer));
+    }
+
+    /// Tells everything; with nothing to tell it costs two comparisons.
+    #[inline]
+    pub(super) fn tell(&mut self) {
+        if let Some(waker) = self.first.take() {
+            waker.wake();
+        }
+        if !self.more.is_empty() {
+            self.tell_more();
+        }
+    }
+
+    #[cold]
+    fn tell_more(&mut self) {
+        for news in self.more.drain(..) {
+            match news {
+                News::Wake(waker) => waker.wake(),
+                News::Stored(waiting, confirmation) => waiting.answer(confirmation),
+                // Whoever waited may have gone.
+                News::CaughtUp(answer) => drop(answer.send(())),
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The bus: a service bound to a broker.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    backend::{Backend, Sender},
+    connect::IntoBackend,
+    dead_letters::DeadLetters,
+    error::{Error, ErrorKind, Result},
+    extract::Publisher,
+    outlet::Outlet,
+    plan::{Wiring, dead_letter_topics, plan, problems, wire},
+    publish::{Confirm, Publish, Receipt},
+    running::{Running, StopNow, start},
+    scope::States,
+    service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
+    tuning::Tuning,
+};
+
+/// A service bound to a broker. Cheap to clone; every clone is the same bus.
+///
+/// Made by [`Bus::builder`]. Publishing works as soon as it is connected; consuming begins with
+/// [`start`](Self::start) or [`run_until`](Self::run_until). What is published in between reaches every group of
+/// the service.
+pub struct Bus<S> {
+    pub(crate) core: Arc<Core>,
+    service: PhantomData<fn(S)>,
+}
+
+/// Everything of a bus that does not depend on its service's type.
+pub(crate) struct Core {
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) state: Arc<States>,
+    pub(crate) wirings: Vec<Wiring>,
+    pub(crate) tuning: Tuning,
+    pub(crate) shutdown: watch::Sender<bool>,
+    pub(crate) started: AtomicBool,
+}
+
+impl<S: Service> Bus<S> {
+    /// Begins to build a bus for the service `S`.
+    ///
+    /// ```
+    /// # use typebus::prelude::*;
+    /// service! { pub Idle = "idle" { } }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> typebus::Result<()> {
+    /// let bus = Bus::<Idle>::builder().connect("memory:").await?;
+    /// # drop(bus);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> Builder<S, NoState> {
+        Builder { state: NoState, tuning: Tuning::default(), service: PhantomData }
+    }
+
+    /// Publishes an event that the service lists under `publishes`. It is encoded at once and sent when awaited.
+    ///
+    /// It is not atomic with your database.
+    ///
+    /// # Errors
+    /// At the await, see [`Publish`].
+    pub fn publish<E: PublishedBy<S>>(&self, event: &E) -> Publish {
+        Publish::new(&self.core.outlet, event, Sender::Program)
+    }
+
+    /// Publishes several events, in order, all under way at once. Each has its own result, at its own place.
+    ///
+    /// # Cancel safety
+    /// The events are encoded before this returns, and sent at the first poll; dropped later, any of them may be
+    /// stored.
+    pub fn publish_all<E: PublishedBy<S>>(
+        &self,
+        events: &[E],
+    ) -> impl Future<Output = Vec<Result<Receipt>>> + Send + use<E, S> {
+        let mut confirms: Vec<Confirm> =
+            events.iter().map(|event| self.publish(event).into_future()).collect();
+        async move {
+            let mut receipts: Vec<Option<Result<Receipt>>> = confirms.iter().map(|_| None).collect();
+            // One round puts all of them under way; then each is awaited in its turn.
+            std::future::poll_fn(|cx| {
+                for (confirm, receipt) in confirms.iter_mut().zip(&mut receipts) {
+                    if let std::task::Poll::Ready(result) = Pin::new(confirm).poll(cx) {
+                        *receipt = Some(result);
+                    }
+                }
+                std::task::Poll::Ready(())
+            })
+            .await;
+            let mut results = Vec::with_capacity(receipts.len());
+            for (confirm, receipt) in confirms.into_iter().zip(receipts) {
+                results.push(match receipt {
+                    Some(result) => result,
+                    None => confirm.await,
+                });
+            }
+            results
+        }
+    }
+
+    /// The right to publish `E`, to hand to other parts of the program such as an HTTP handler.
+    #[must_use]
+    pub fn publisher<E: PublishedBy<S>>(&self) -> Publisher<E> {
+        Publisher::outside(Arc::clone(&self.core.outlet))
+    }
+
+    /// The dead letters of one of the service's groups.
+    ///
+    /// # Errors
+    /// `Config`: the service has no such group; the message lists those that it has.
+    pub fn dead_letters(&self, group: &str) -> Result<DeadLetters> {
+        let service = self.core.service;
+        let topics = dead_letter_topics(service, group);
+        if topics.is_empty() && !service.handlers.iter().any(|handler| service.group_of(handler) == group) {
+            let mut groups: Vec<_> =
+                service.handlers.iter().map(|handler| service.group_of(handler)).collect();
+            groups.sort_unstable();
+            groups.dedup();
+            let text =
+                format!("service {} has no group {group:?}; it has: {}", service.name, groups.join(", "));
+            return Err(Error::new(ErrorKind::Config, "read dead letters", text));
+        }
+        Ok(DeadLetters::new(Arc::clone(&self.core.backend), topics))
+    }
+
+    /// Begins to consume.
+    ///
+    /// # Errors
+    /// `Config`: it was started before; or whatever the broker refuses.
+    pub async fn start(&self) -> Result<Running> {
+        start([self as &dyn Runs]).await
+    }
+
+    /// Consumes until `signal` completes, then drains and closes: running handlers have
+    /// [`drain`](Tuning::drain) (20 s) to finish, what waits is left unsettled and comes again.
+    ///
+    /// With [`shutdown_signal`](crate::shutdown_signal), a second SIGINT or SIGTERM stops at once.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start); `Fatal` when consuming cannot go on; what closing reports.
+    pub async fn run_until<F>(&self, signal: F) -> Result<()>
+    where
+        F: Future<Output: StopNow>,
+    {
+        crate::running::run([self as &dyn Runs], signal).await
+    }
+}
+
+impl<S> Clone for Bus<S> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), service: PhantomData }
+    }
+}
+
+impl<S> fmt::Debug for Bus<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Core { service, backend, .. } = &*self.core;
+        f.debug_struct("Bus")
+            .field("service", &service.name)
+            .field("backend", backend)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A bus of any service, for [`start`](crate::start) and [`run`](crate::run). Implemented by [`Bus`] alone.
+pub trait Runs: Send + Sync + sealed::Sealed {
+    #[doc(hidden)]
+    fn core(&self) -> sealed::CoreRef<'_>;
+}
+
+impl<S: Service> Runs for Bus<S> {
+    fn core(&self) -> sealed::CoreRef<'_> {
+        sealed::CoreRef(&self.core)
+    }
+}
+
+pub(crate) mod sealed {
+    use std::sync::Arc;
+
+    /// Keeps [`Runs`](super::Runs) to this crate.
+    pub trait Sealed {}
+
+    impl<S> Sealed for super::Bus<S> {}
+
+    #[derive(Debug)]
+    pub struct CoreRef<'a>(pub(crate) &'a Arc<super::Core>);
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("service", &self.service.name).finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Bus`]: state first, then options, then [`connect`](Self::connect).
+#[must_use = "a builder does nothing until it is connected"]
+pub struct Builder<S, T> {
+    state: T,
+    tuning: Tuning,
+    service: PhantomData<fn(S)>,
+}
+
+impl<S: Service> Builder<S, NoState> {
+    /// Gives the state that the service lists: one value, or a tuple in the order of `state: [..]`.
+    pub fn state<T>(self, state: T) -> Builder<S, T>
+    where
+        S: StateOf<T>,
+    {
+        Builder { state, tuning: self.tuning, service: PhantomData }
+    }
+}
+
+impl<S: Service, T> Builder<S, T> {
+    /// Sets how the bus runs.
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// Connects, and provisions everything that the service needs: topics, groups, dead-letter topics.
+    ///
+    /// All that can be known to be wrong before anything is contacted is reported together.
+    ///
+    /// # Errors
+    /// `Config` with every [`Problem`](crate::Problem): what this version or the backend cannot do; `Connect`,
+    /// `Authentication`, `Permission`, `Topology` from the broker.
+    pub async fn connect(self, to: impl IntoBackend) -> Result<Bus<S>>
+    where
+        S: StateOf<T>,
+    {
+        let service: &'static ServiceDescriptor = &S::DESCRIPTOR;
+        let backend = to.into_backend()?;
+        let mut problems = problems(service, backend.system(), &backend.capabilities());
+        problems.extend(self.tuning.problems());
+        if !problems.is_empty() {
+            return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
+        }
+        let wirings = wire(service, self.tuning.limits);
+        let plan = plan(service, &wirings);
+        backend.provision(&plan).await?;
+        let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
+        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service.name, &topics));
+        let mut state = States::default();
+        S::collect(self.state, &mut state);
+        announce(service, backend.system(), &wirings);
+        let core = Core {
+            service,
+            backend,
+            outlet,
+            state: Arc::new(state),
+            wirings,
+            tuning: self.tuning,
+            shutdown: watch::Sender::new(false),
+            started: AtomicBool::new(false),
+        };
+        Ok(Bus { core: Arc::new(core), service: PhantomData })
+    }
+}
+
+impl<S: Service, T> fmt::Debug for Builder<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("service", &S::DESCRIPTOR.name)
+            .field("tuning", &self.tuning)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Marks the bus as started, once in its life.
+    pub(crate) fn begin(&self) -> Result<()> {
+        if self.started.swap(true, Ordering::AcqRel) {
+            let text = format!(
+                "service {} was started before; build a new bus to start it again",
+                self.service.name
+            );
+            return Err(Error::new(ErrorKind::Config, "start", text));
+        }
+        Ok(())
+    }
+}
+
+/// Logs once what will be consumed, by which groups, under which policies.
+fn announce(service: &ServiceDescriptor, system: &str, wirings: &[Wiring]) {
+    tracing::info!(
+        service = service.name,
+        messaging.system = system,
+        subscriptions = wirings.len(),
+        "connected"
+    );
+    for Wiring { subscription, handlers } in wirings {
+        for handler in handlers {
+            let policy = handler.policy;
+            tracing::info!(
+                service = service.name,
+                messaging.destination.name = %subscription.filter,
+                messaging.consumer.group.name = %subscription.group,
+                handler = handler.name,
+                concurrency = policy.concurrency,
+                order = ?policy.order,
+                attempts = policy.attempts,
+                backoff = ?(policy.backoff.min..policy.backoff.max),
+                timeout = ?policy.timeout,
+                dead_letter = ?policy.dead_letter,
+                "subscription"
+            );
+        }
+    }
+}

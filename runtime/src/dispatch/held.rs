@@ -1,0 +1,113 @@
+//! The deliveries that a subscription has taken and not settled: a slab of fixed size, so that nothing is allocated
+//! per delivery and the promise 'at most `held`' is a property of the structure.
+
+use std::time::SystemTime;
+
+use crate::{
+    backend::{Delivery, Room},
+    event::EventDescriptor,
+    outputs::Reason,
+    policy::Limits,
+};
+
+/// The most deliveries that are taken at once, so that a large window does not delay what is running.
+const INTAKE: usize = 128;
+
+/// One delivery from arrival to settlement.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) delivery: Delivery,
+    /// For the partition's watermark.
+    pub(crate) ticket: u64,
+    /// Which of the subscription's handlers runs it.
+    pub(crate) handler: usize,
+    /// The event it is, where the program knows it.
+    pub(crate) event: Option<&'static EventDescriptor>,
+    /// The attempt that runs, or that is next; from 1.
+    pub(crate) attempt: u32,
+    pub(crate) stage: Stage,
+    /// It goes to the dead letters when its turn comes, and is never run.
+    pub(crate) doom: Option<Box<(Reason, String)>>,
+    /// A member of a batch that failed: it runs alone now.
+    pub(crate) solo: bool,
+    /// When its first attempt failed.
+    pub(crate) failed_at: Option<SystemTime>,
+}
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Behind another in its lane, or at its head and waiting for a slot.
+    Waiting,
+    /// In a slot.
+    Running,
+    /// Until its next attempt.
+    Sleeping,
+    /// What it returned, or its dead letter, is being published.
+    Publishing,
+}
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    entries: Vec<Option<Entry>>,
+    vacant: Vec<u32>,
+    bytes: usize,
+    limits: Limits,
+}
+
+impl Held {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let count = u32::try_from(limits.held).unwrap_or(u32::MAX);
+        Self {
+            entries: std::iter::repeat_with(|| None).take(limits.held).collect(),
+            vacant: (0..count).rev().collect(),
+            bytes: 0,
+            limits,
+        }
+    }
+
+    /// Takes an entry in. The consumer was told the room, so there is a place; without one the entry comes back.
+    pub(crate) fn insert(&mut self, entry: Entry) -> Result<u32, Box<Entry>> {
+        let Some(id) = self.vacant.pop() else { return Err(Box::new(entry)) };
+        self.bytes += entry.delivery.message.size();
+        self.entries[id as usize] = Some(entry);
+        Ok(id)
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Entry> {
+        let entry = self.entries[id as usize].take()?;
+        self.bytes -= entry.delivery.message.size();
+        self.vacant.push(id);
+        Some(entry)
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&Entry> {
+        self.entries[id as usize].as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Entry> {
+        self.entries[id as usize].as_mut()
+    }
+
+    /// Every entry with its id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        (0..).zip(&self.entries).filter_map(|(id, entry)| Some((id, entry.as_ref()?)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.vacant.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What may still be taken, given the widest gap of a partition.
+    pub(crate) fn room(&self, gap: u64) -> Room {
+        let gap = usize::try_from(self.limits.gap.saturating_sub(gap)).unwrap_or(usize::MAX);
+        Room {
+            count: self.vacant.len().min(INTAKE).min(gap),
+            bytes: self.limits.held_bytes.saturating_sub(self.bytes),
+        }
+    }
+}

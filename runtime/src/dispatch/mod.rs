@@ -1,0 +1,25 @@
+//! The dispatch: from a consumer's deliveries through lanes to handlers, and back as settlements.
+//!
+//! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
+//! drives them. One worker owns one subscription.
+
+mod dead_letter;
+mod effects;
+mod held;
+mod lanes;
+mod marks;
+#[cfg(test)]
+mod model;
+mod permits;
+mod retry;
+mod routes;
+mod runner;
+mod slots;
+mod watermark;
+mod worker;
+
+pub use dead_letter::{DeadLetter, Origin};
+pub(crate) use permits::Permits;
+pub(crate) use routes::Routes;
+pub(crate) use runner::Runner;
+pub(crate) use worker::{Control, Counters, Setup, Worker};

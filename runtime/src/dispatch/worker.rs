@@ -1,0 +1,329 @@
+//! The loop of one subscription: intake → lanes → attempts → effects → settlement. Compiled once for all handlers.
+
+mod attempts;
+mod intake;
+mod publish;
+mod settle;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use atomic_waker::AtomicWaker;
+use hashbrown::DefaultHashBuilder;
+use tokio::time::Sleep;
+
+use crate::{
+    backend::{Consumer, Delivery, Floor, Outgoing, Partitions, Subscription, Token},
+    clock::{Clock, Moment},
+    dispatch::{
+        effects::{Effect, Effects},
+        held::Held,
+        lanes::Lanes,
+        marks::Marks,
+        retry::RetryClock,
+        routes::Routes,
+        runner::Runner,
+    },
+    error::Result,
+    outlet::Outlet,
+    policy::Unhandled,
+    tuning::Tuning,
+};
+
+/// Rounds of the loop after which other tasks of the thread get their turn.
+const ROUNDS: usize = 16;
+
+/// What the bus tells a worker, from any thread.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    wish: AtomicU8,
+    waker: AtomicWaker,
+}
+
+const STOP: u8 = 1;
+const HURRY: u8 = 2;
+
+impl Control {
+    /// Drain and close.
+    pub(crate) fn stop(&self) {
+        self.wish.fetch_max(STOP, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// Do not wait for what runs: settle what is done, and close.
+    pub(crate) fn hurry(&self) {
+        self.wish.fetch_max(HURRY, Ordering::AcqRel);
+        self.waker.wake();
+    }
+}
+
+/// What became of a subscription's deliveries, written by its worker alone.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) received: AtomicU64,
+    pub(crate) handled: AtomicU64,
+    pub(crate) discarded: AtomicU64,
+    pub(crate) skipped: AtomicU64,
+    pub(crate) dead_lettered: AtomicU64,
+    pub(crate) retried: AtomicU64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    received: u64,
+    handled: u64,
+    discarded: u64,
+    skipped: u64,
+    dead_lettered: u64,
+    retried: u64,
+}
+
+impl Tally {
+    fn store(&self, counters: &Counters) {
+        for (value, counter) in [
+            (self.received, &counters.received),
+            (self.handled, &counters.handled),
+            (self.discarded, &counters.discarded),
+            (self.skipped, &counters.skipped),
+            (self.dead_lettered, &counters.dead_lettered),
+            (self.retried, &counters.retried),
+        ] {
+            counter.store(value, Ordering::Release);
+        }
+    }
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Handled,
+    Discarded,
+    DeadLettered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The consumer has no more; what is held is finished.
+    Ending,
+    /// What runs may finish until then.
+    Draining(Moment),
+    /// All is told to the consumer, which closes until then.
+    Closing(Moment),
+}
+
+/// Partitions that go to another instance as soon as nothing of them runs, or at the deadline.
+#[derive(Debug)]
+struct Revocation {
+    partitions: Partitions,
+    deadline: Moment,
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) subscription: Subscription,
+    pub(crate) consumer: Box<dyn Consumer>,
+    pub(crate) routes: Routes,
+    pub(crate) runners: Vec<Runner>,
+    pub(crate) unhandled: Unhandled,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) tuning: Tuning,
+}
+
+/// One subscription at work; a future that ends when the bus stops, or with a fatal error.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    setup: Setup,
+    phase: Phase,
+    held: Held,
+    lanes: Lanes,
+    marks: Marks,
+    retries: RetryClock,
+    effects: Effects,
+    revocations: Vec<Revocation>,
+    tally: Tally,
+    max_message: usize,
+    hasher: DefaultHashBuilder,
+    clock: Clock,
+    /// Read once per round.
+    now: Moment,
+    timer: Pin<Box<Sleep>>,
+    armed: Option<Moment>,
+    // Buffers that are used again.
+    arrived: Vec<Delivery>,
+    outgoing: Vec<Outgoing>,
+    woken: Vec<usize>,
+    finished: Vec<(Effect, Result<()>)>,
+    settled: Vec<Token>,
+    floors: Vec<Floor>,
+}
+
+impl Worker {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let limits = setup.subscription.limits;
+        let clock = Clock::start();
+        Self {
+            phase: Phase::Running,
+            held: Held::new(limits),
+            lanes: Lanes::with_capacity(limits.held),
+            marks: Marks::default(),
+            retries: RetryClock::with_capacity(limits.held),
+            effects: Effects::new(limits.held),
+            revocations: Vec::new(),
+            tally: Tally::default(),
+            max_message: setup.outlet.backend.capabilities().max_message,
+            hasher: DefaultHashBuilder::default(),
+            clock,
+            now: clock.now(),
+            timer: Box::pin(tokio::time::sleep(Duration::MAX)),
+            armed: None,
+            arrived: Vec::new(),
+            outgoing: Vec::new(),
+            woken: Vec::new(),
+            finished: Vec::new(),
+            settled: Vec::new(),
+            floors: Vec::new(),
+            setup,
+        }
+    }
+
+    /// One round: everything that can be done now, in the data's way.
+    fn round(&mut self, cx: &mut Context<'_>) -> Result<bool> {
+        self.now = self.clock.now();
+        let mut progress = self.obey();
+        progress |= self.intake(cx)?;
+        progress |= self.wake_due();
+        progress |= self.launch(cx);
+        progress |= self.poll_woken();
+        progress |= self.poll_effects();
+        self.tell();
+        progress |= self.revoke();
+        Ok(progress)
+    }
+
+    fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Ending)
+    }
+
+    fn obey(&mut self) -> bool {
+        let wish = self.setup.control.wish.load(Ordering::Acquire);
+        match (wish, self.phase) {
+            (STOP, Phase::Running | Phase::Ending) => {
+                self.phase = Phase::Draining(self.now + self.setup.tuning.drain);
+                self.abandon(&Partitions::All, false);
+                true
+            }
+            (HURRY, Phase::Running | Phase::Ending) => {
+                self.phase = Phase::Draining(self.now);
+                self.abandon(&Partitions::All, false);
+                true
+            }
+            (HURRY, Phase::Draining(until)) if until > self.now => {
+                self.phase = Phase::Draining(self.now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the worker has nothing left to do but to close its consumer.
+    fn close_when_done(&mut self) -> bool {
+        match self.phase {
+            Phase::Draining(until) if self.held.is_empty() || until <= self.now => {
+                if !self.held.is_empty() {
+                    let unfinished = self.held.len();
+                    let (group, topic) = (&self.setup.subscription.group, &self.setup.subscription.filter);
+                    tracing::warn!(%group, %topic, unfinished, "the drain is over; what still runs comes again later");
+                }
+                self.abandon(&Partitions::All, true);
+            }
+            Phase::Ending if self.held.is_empty() => {}
+            _ => return false,
+        }
+        self.tell();
+        self.phase = Phase::Closing(self.now + self.setup.tuning.close);
+        true
+    }
+
+    /// The next moment at which something happens by itself.
+    fn next_moment(&mut self) -> Option<Moment> {
+        let deadlines = self.setup.runners.iter_mut().filter_map(|runner| {
+            [runner.slots.next_deadline(), runner.batch_due()].into_iter().flatten().min()
+        });
+        let phase = match self.phase {
+            Phase::Draining(until) | Phase::Closing(until) => Some(until),
+            Phase::Running | Phase::Ending => None,
+        };
+        let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
+        let others = [self.retries.next(), self.effects.next(), phase];
+        deadlines.chain(revocations).chain(others.into_iter().flatten()).min()
+    }
+
+    /// Arms the one timer; `true` if it has already fired.
+    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(next) = self.next_moment() else { return false };
+        if self.armed.is_none_or(|armed| next < armed || armed <= self.now) {
+            self.timer.as_mut().reset(self.clock.instant(next));
+            self.armed = Some(next);
+        }
+        let fired = self.timer.as_mut().poll(cx).is_ready();
+        if fired {
+            self.armed = None;
+        }
+        fired
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, until: Moment) -> Poll<Result<()>> {
+        let (group, topic) = (&self.setup.subscription.group, &self.setup.subscription.filter);
+        if let Poll::Ready(closed) = self.setup.consumer.poll_close(cx) {
+            if let Err(error) = &closed {
+                tracing::warn!(%group, %topic, %error, "the consumer did not close cleanly; settled deliveries may come again");
+            }
+            return Poll::Ready(Ok(()));
+        }
+        self.now = self.clock.now();
+        if until <= self.now {
+            tracing::warn!(%group, %topic, "the consumer did not close in time; settled deliveries may come again");
+            return Poll::Ready(Ok(()));
+        }
+        if self.arm(cx) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Future for Worker {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let worker = &mut *self;
+        worker.setup.control.waker.register(cx.waker());
+        worker.setup.runners.iter().for_each(|runner| runner.slots.register(cx.waker()));
+        worker.effects.register(cx.waker());
+        for _ in 0..ROUNDS {
+            if let Phase::Closing(until) = worker.phase {
+                return worker.poll_close(cx, until);
+            }
+            let progress = match worker.round(cx) {
+                Ok(progress) => progress | worker.close_when_done(),
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            if !progress && !worker.arm(cx) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

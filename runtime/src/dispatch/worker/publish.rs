@@ -1,0 +1,150 @@
+//! What follows an attempt: publishing what was returned, or a dead letter.
+
+use super::{End, Worker, attempts::id_of};
+use crate::{
+    backend::{Outgoing, Sender},
+    dispatch::{
+        dead_letter::Obituary,
+        effects::{Effect, Purpose, is_permanent},
+        held::Stage,
+    },
+    error::{Error, ErrorKind},
+    outcome::Outcome,
+    outputs::{Reason, Rejection},
+    policy::DeadLetterTo,
+    scope::Scope,
+    topic::Topic,
+};
+
+impl Worker {
+    /// Publishes what a handler returned; settles at once if the backend answers at once.
+    pub(super) fn publish(&mut self, members: &[u32]) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        let mut confirmed = 0;
+        while let Some(next) = outgoing.get(confirmed) {
+            let mut publishing = self.setup.outlet.send(next.clone());
+            match publishing.now() {
+                Some(Ok(_)) => self.setup.outlet.count(&next.topic),
+                Some(Err(error)) => {
+                    let effect =
+                        Effect::resume(members, Purpose::Outputs, outgoing.drain(..), confirmed, None);
+                    self.failed(effect, error);
+                    break;
+                }
+                None => {
+                    let rest = outgoing.drain(..);
+                    self.hold(Effect::resume(members, Purpose::Outputs, rest, confirmed, Some(publishing)));
+                    break;
+                }
+            }
+            confirmed += 1;
+        }
+        if confirmed == outgoing.len() && !outgoing.is_empty() {
+            members.iter().for_each(|id| self.settle(*id, End::Handled));
+        }
+        outgoing.clear();
+        self.outgoing = outgoing;
+    }
+
+    /// Writes the dead letter of a delivery, and settles it when that is confirmed.
+    pub(super) fn bury(&mut self, id: u32, reason: Reason, error: &str, attempts: u32) {
+        let Some(entry) = self.held.get(id) else { return };
+        let Scope { handler, group, .. } = &*self.setup.runners[entry.handler].scope;
+        let topic = match self.setup.runners[entry.handler].policy.dead_letter {
+            DeadLetterTo::Discard => {
+                tracing::warn!(%group, handler, %reason, error, "discarded, since `dead_letter = discard` was asked for");
+                return self.settle(id, End::Discarded);
+            }
+            DeadLetterTo::Topic(topic) => Topic::from_static(topic),
+            DeadLetterTo::Group => Topic::from(format!("dead.{group}")),
+        };
+        tracing::warn!(
+            messaging.destination.name = %entry.delivery.topic,
+            messaging.consumer.group.name = %group,
+            messaging.message.id = %id_of(&entry.delivery),
+            handler,
+            attempts,
+            %reason,
+            error,
+            "dead letter"
+        );
+        let first = entry.failed_at;
+        let obituary = Obituary { delivery: &entry.delivery, reason, error, attempts, handler, group, first };
+        let message = obituary.write(self.max_message);
+        let outgoing = Outgoing { topic, message, sender: Sender::DeadLetter };
+        let mut publishing = self.setup.outlet.send(outgoing.clone());
+        match publishing.now() {
+            Some(Ok(_)) => {
+                self.setup.outlet.count(&outgoing.topic);
+                self.settle(id, End::DeadLettered);
+            }
+            Some(Err(error)) => {
+                let queue = std::iter::once(outgoing);
+                self.failed(Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, None), error);
+            }
+            None => {
+                let queue = std::iter::once(outgoing);
+                self.hold(Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, Some(publishing)));
+            }
+        }
+    }
+
+    pub(super) fn hold(&mut self, effect: Effect) {
+        self.mark_publishing(&effect);
+        self.effects.add(effect);
+    }
+
+    pub(super) fn mark_publishing(&mut self, effect: &Effect) {
+        for id in &effect.members {
+            if let Some(entry) = self.held.get_mut(*id) {
+                entry.stage = Stage::Publishing;
+            }
+        }
+    }
+
+    pub(super) fn poll_effects(&mut self) -> bool {
+        let mut finished = std::mem::take(&mut self.finished);
+        self.effects.poll(&self.setup.outlet, self.now, &mut finished);
+        let progress = !finished.is_empty();
+        for (effect, result) in finished.drain(..) {
+            match result {
+                Ok(()) => {
+                    let end = match effect.purpose {
+                        Purpose::Outputs => End::Handled,
+                        Purpose::DeadLetter(_) => End::DeadLettered,
+                    };
+                    effect.members.iter().for_each(|id| self.settle(*id, end));
+                }
+                Err(error) => self.failed(effect, error),
+            }
+        }
+        self.finished = finished;
+        progress
+    }
+
+    /// A publication failed: it is tried again, without running the handler; what can never succeed becomes a dead
+    /// letter. A dead letter itself is tried for ever.
+    pub(super) fn failed(&mut self, effect: Effect, error: Error) {
+        let (group, topic) = (&self.setup.subscription.group, effect.topic());
+        if effect.purpose == Purpose::Outputs && is_permanent(&error) && error.kind() != ErrorKind::Closed {
+            let text = effect.told(&error);
+            return match &effect.members[..] {
+                [only] => {
+                    let attempts = self.held.get(*only).map_or(1, |entry| entry.attempt);
+                    self.bury(*only, Reason::PublishFailed, &text, attempts);
+                }
+                several => {
+                    let outcome = Outcome::DeadLetter;
+                    self.split(several, &Rejection { outcome, reason: Reason::PublishFailed, error: text });
+                }
+            };
+        }
+        if let Purpose::DeadLetter(reason) = effect.purpose {
+            tracing::error!(%group, %topic, %reason, %error, "the dead letter cannot be written; it is tried until it can");
+        } else {
+            tracing::warn!(%group, %topic, %error, "what a handler returned is not confirmed; it is sent again");
+        }
+        self.mark_publishing(&effect);
+        self.effects.again(effect, self.now);
+    }
+}

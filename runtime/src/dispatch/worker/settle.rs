@@ -1,0 +1,96 @@
+//! Settlement, and giving deliveries up unsettled.
+
+use std::collections::HashSet;
+
+use super::{End, Revocation, Worker};
+use crate::{backend::Partitions, dispatch::held::Stage};
+
+impl Worker {
+    pub(super) fn settle(&mut self, id: u32, end: End) {
+        let Some(entry) = self.held.remove(id) else { return };
+        match end {
+            End::Handled => self.tally.handled += 1,
+            End::Discarded => self.tally.discarded += 1,
+            End::DeadLettered => self.tally.dead_lettered += 1,
+        }
+        if self.marks.settle(entry.delivery.token, entry.ticket) {
+            self.settled.push(entry.delivery.token);
+        }
+        if let Some(next) = self.lanes.remove(id) {
+            self.enqueue(next);
+        }
+    }
+
+    /// Tells the consumer what is settled, once per round.
+    pub(super) fn tell(&mut self) {
+        self.tally.store(&self.setup.counters);
+        if self.settled.is_empty() {
+            return;
+        }
+        self.marks.floors(&mut self.floors);
+        self.setup.consumer.settle(&self.settled, &self.floors);
+        self.settled.clear();
+        self.floors.clear();
+    }
+
+    /// Drops deliveries unsettled: those that wait or sleep, and, where asked, those that run or publish.
+    pub(super) fn abandon(&mut self, partitions: &Partitions, running_too: bool) {
+        let gone: HashSet<u32> = self
+            .held
+            .iter()
+            .filter(|(_, entry)| partitions.contains(entry.delivery.token.partition))
+            .filter(|(_, entry)| running_too || matches!(entry.stage, Stage::Waiting | Stage::Sleeping))
+            .map(|(id, _)| id)
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        for (handler, runner) in self.setup.runners.iter_mut().enumerate() {
+            let waits = |id: &&u32| {
+                let entry = self.held.get(**id);
+                entry.is_some_and(|e| e.handler == handler && e.stage == Stage::Waiting && !e.solo)
+            };
+            runner.forget(|id| gone.contains(&id), gone.iter().filter(waits).count());
+            for slot in 0..runner.members.len() {
+                let before = runner.members[slot].len();
+                runner.members[slot].retain(|id| !gone.contains(id));
+                if before > 0 && runner.members[slot].is_empty() && runner.slots.is_busy(slot) {
+                    runner.attempts.cancel(slot);
+                    runner.release(slot);
+                }
+            }
+        }
+        self.effects.forget(|id| gone.contains(&id));
+        let mut heads = Vec::new();
+        for id in &gone {
+            let Some(entry) = self.held.remove(*id) else { continue };
+            if entry.stage == Stage::Sleeping {
+                self.retries.cancel(*id);
+            }
+            heads.extend(self.lanes.remove(*id));
+        }
+        // A lane may go on with a delivery of another partition.
+        heads.into_iter().filter(|id| !gone.contains(id)).for_each(|id| self.enqueue(id));
+    }
+
+    /// Gives up partitions of which nothing is left.
+    pub(super) fn revoke(&mut self) -> bool {
+        let mut progress = false;
+        let mut at = 0;
+        while let Some(revocation) = self.revocations.get(at) {
+            let (deadline, partitions) = (revocation.deadline, &revocation.partitions);
+            let left = self.held.iter().any(|(_, entry)| partitions.contains(entry.delivery.token.partition));
+            if left && deadline > self.now {
+                at += 1;
+                continue;
+            }
+            let Revocation { partitions, .. } = self.revocations.remove(at);
+            self.abandon(&partitions, true);
+            self.tell();
+            self.setup.consumer.release(&partitions);
+            self.marks.forget(&partitions);
+            progress = true;
+        }
+        progress
+    }
+}

@@ -1,0 +1,217 @@
+//! The envelope: CloudEvents 1.0 attributes around a payload, and the ids that make a repeat recognisable.
+//!
+//! Binary mode of CloudEvents 1.0 (<https://github.com/cloudevents/spec>): attributes beside the payload, spelt by
+//! each backend in its broker's headers. Always written: `specversion`, `type`, `source`, `id`, `time`,
+//! `datacontenttype`; where present `partitionkey`, `correlationid`, `causationid`, `traceparent`, `tracestate`.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    backend::Delivery,
+    codec::{Encoded, JSON},
+    error::{Error, ErrorKind, Result},
+    event::EventDescriptor,
+    key::MAX_KEY_BYTES,
+    message::{Attribute, MAX_HEADER_BYTES, MAX_HEADERS, Message},
+    scope::Scope,
+};
+
+/// Ids that are derived, not drawn, are `UUIDv5(NAMESPACE, length-prefixed fields)` (RFC 9562, section 5.5).
+pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x7479_7065_6275_7300_8000_6576_656e_7473);
+
+/// Which id an event gets where it declares none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Identity<'a> {
+    /// A new UUIDv7.
+    Fresh,
+    /// What the caller said; it wins over a declared one.
+    Given(&'a str),
+    /// The same whenever the same cause is handled again.
+    Derived(Uuid),
+}
+
+/// What goes into an envelope beside the event itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp<'a> {
+    pub(crate) identity: Identity<'a>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) headers: &'a [(String, String)],
+    pub(crate) cause: Option<Cause<'a>>,
+}
+
+impl Stamp<'_> {
+    pub(crate) const PLAIN: Self = Self { identity: Identity::Fresh, key: None, headers: &[], cause: None };
+
+    /// Puts the envelope around what was encoded.
+    pub(crate) fn seal(
+        &self,
+        event: &EventDescriptor,
+        source: &str,
+        encoded: &mut Encoded,
+    ) -> Result<Message> {
+        let Encoded { builder, id, has_id, .. } = encoded;
+        if let Some(key) = self.key {
+            builder.key(key.as_bytes());
+        }
+        if let Some(key) = builder.written_key() {
+            check_key(event, key.len())?;
+        }
+        let payload_and_key = builder.len();
+        builder
+            .attribute(Attribute::Type, event.kind.as_bytes())
+            .attribute(Attribute::ContentType, JSON.as_bytes())
+            .attribute(Attribute::SpecVersion, b"1.0")
+            .attribute(Attribute::Source, source.as_bytes());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        builder.attribute(Attribute::Time, &rfc3339(now));
+        let mut text = Uuid::encode_buffer();
+        let id = match (self.identity, *has_id) {
+            (Identity::Given(id), _) => id.as_bytes(),
+            (_, true) => id.as_slice(),
+            (Identity::Fresh, false) => fresh_id(now).hyphenated().encode_lower(&mut text).as_bytes(),
+            (Identity::Derived(id), false) => id.hyphenated().encode_lower(&mut text).as_bytes(),
+        };
+        if id.is_empty() {
+            let message = format!("the id of {} is empty; an id identifies the fact", event.ty);
+            return Err(Error::new(ErrorKind::Encode, "publish", message));
+        }
+        builder.attribute(Attribute::Id, id);
+        if let Some(cause) = self.cause {
+            let message = &cause.delivery.message;
+            let causation = message.attribute(Attribute::Id);
+            for (attribute, value) in [
+                (Attribute::CorrelationId, message.attribute(Attribute::CorrelationId).or(causation)),
+                (Attribute::CausationId, causation),
+                (Attribute::TraceParent, message.attribute(Attribute::TraceParent)),
+                (Attribute::TraceState, message.attribute(Attribute::TraceState)),
+            ] {
+                if let Some(value) = value {
+                    builder.attribute(attribute, value);
+                }
+            }
+        }
+        for (name, value) in self.headers {
+            check_header(name)?;
+            builder.wire_header(name.as_bytes(), value.as_bytes());
+        }
+        let message = builder.build();
+        if message.header_count() > MAX_HEADERS || builder.len() - payload_and_key > MAX_HEADER_BYTES {
+            let message = format!(
+                "{} has {} headers of {} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} bytes together are read",
+                event.ty,
+                message.header_count(),
+                builder.len() - payload_and_key
+            );
+            return Err(Error::new(ErrorKind::InvalidHeader, "publish", message));
+        }
+        Ok(message)
+    }
+}
+
+fn check_key(event: &EventDescriptor, bytes: usize) -> Result<()> {
+    if (1..=MAX_KEY_BYTES).contains(&bytes) {
+        return Ok(());
+    }
+    let message = format!(
+        "the key of {} has {bytes} bytes; a key has 1 to {MAX_KEY_BYTES} (use an `Option` field for an absent key)",
+        event.ty
+    );
+    Err(Error::new(ErrorKind::InvalidKey, "publish", message))
+}
+
+fn check_header(name: &str) -> Result<()> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let problem = if name.is_empty() || name.len() > 64 || !name.bytes().all(known) {
+        "a header's name is 1 to 64 characters of `[a-z0-9-]`"
+    } else if name.starts_with("ce-") || name.starts_with("typebus-") || name == "content-type" {
+        "names that begin with `ce-` or `typebus-`, and `content-type`, are written by the bus itself"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidHeader, "publish", format!("header {name:?}: {problem}")))
+}
+
+/// The delivery whose handling publishes something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    pub(crate) delivery: &'a Delivery,
+}
+
+impl Cause<'_> {
+    /// `UUIDv5(group, handler, source, id, [role,] index)`, so that handling the same delivery again gives the same
+    /// event; a cause without an id is named by topic, partition and position.
+    pub(crate) fn derive_id(self, scope: &Scope, role: Option<&str>, index: u32) -> Uuid {
+        thread_local!(static FIELDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        FIELDS.with_borrow_mut(|fields| {
+            fields.clear();
+            let mut field = |bytes: &[u8]| {
+                fields.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+                fields.extend_from_slice(bytes);
+            };
+            let Delivery { message, topic, partition, position, .. } = self.delivery;
+            field(scope.group.as_bytes());
+            field(scope.handler.as_bytes());
+            field(message.attribute(Attribute::Source).unwrap_or_default());
+            match message.attribute(Attribute::Id) {
+                Some(id) => field(id),
+                None => {
+                    let position = position.map(|position| position.to_string()).unwrap_or_default();
+                    field(format!("{topic}/{}/{position}", partition.unwrap_or_default()).as_bytes());
+                }
+            }
+            if let Some(role) = role {
+                field(role.as_bytes());
+            }
+            field(&index.to_be_bytes());
+            Uuid::new_v5(&NAMESPACE, fields)
+        })
+    }
+}
+
+/// A UUIDv7 of this millisecond. Its 74 random bits come from a thread's own generator: an id must be unique, not
+/// secret.
+fn fresh_id(now: Duration) -> Uuid {
+    let random = fastrand::u128(..).to_le_bytes();
+    let [random @ .., _, _, _, _, _, _] = random;
+    let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+/// `2026-11-24T05:51:08.123Z`. The second's text is kept, since most messages share it with the one before.
+fn rfc3339(now: Duration) -> [u8; 24] {
+    thread_local!(static SECOND: RefCell<(u64, [u8; 24])> = const { RefCell::new((u64::MAX, [b'0'; 24])) });
+    let mut text = SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.as_secs() {
+            let date = i64::try_from(now.as_secs()).ok().and_then(|s| chrono::DateTime::from_timestamp(s, 0));
+            let date = date.unwrap_or_default().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+            if let Ok(date) = date.as_bytes().try_into() {
+                (*second, *text) = (now.as_secs(), date);
+            }
+        }
+        *text
+    });
+    let mut millis = now.subsec_millis();
+    for digit in text[20..23].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(millis % 10).unwrap_or_default();
+        millis /= 10;
+    }
+    text
+}
+
+/// Splits `order.placed.v2` into name and version; without a `.vN` the version is 1.
+pub(crate) fn split_kind(kind: &str) -> (&str, u16) {
+    let version = |digits: &str| {
+        (digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0'))
+            .then(|| digits.parse().ok())
+            .flatten()
+    };
+    match kind.rsplit_once(".v").and_then(|(name, digits)| Some((name, version(digits)?))) {
+        Some((name, version)) if !name.is_empty() => (name, version),
+        _ => (kind, 1),
+    }
+}

@@ -1,0 +1,189 @@
+//! Events and sets of events: what the derives implement.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    codec::{DecodeError, EncodeError, Encoded},
+    input::Incoming,
+    key::KeyText,
+    topic::Hashed,
+};
+
+/// A type with a topic. Implemented by `#[derive(Event)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "add `#[derive(Event)]` and `#[event(topic = \"..\")]` to `{Self}`"
+)]
+pub trait Event: EventSet + Serialize + DeserializeOwned + JsonSchema {
+    /// Name, version and topic.
+    const DESCRIPTOR: EventDescriptor;
+
+    /// Writes the field that `key = ..` names.
+    #[doc(hidden)]
+    fn write_key(&self, _: &mut KeyText<'_>) {}
+
+    /// Writes the field that `id = ..` names.
+    #[doc(hidden)]
+    fn write_id(&self, _: &mut KeyText<'_>) {}
+}
+
+/// One event or several, matched exhaustively. Implemented by `#[derive(Event)]` and `#[derive(EventSet)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an event nor a set of events",
+    label = "not an event",
+    note = "add `#[derive(Event)]` with `#[event(topic = \"..\")]`, or `#[derive(EventSet)]` to an enum of events"
+)]
+pub trait EventSet: Sized + Send + 'static {
+    /// The events of the set.
+    const EVENTS: Events;
+
+    /// Reads the event that arrived.
+    #[doc(hidden)]
+    fn decode(incoming: &Incoming<'_>) -> Result<Self, DecodeError>;
+
+    /// Writes payload, key and id, and says which event it is.
+    #[doc(hidden)]
+    fn encode(&self, into: &mut Encoded) -> Result<&'static EventDescriptor, EncodeError>;
+}
+
+/// What is known of an event at compile time.
+#[derive(Clone, Copy)]
+pub struct EventDescriptor {
+    pub(crate) ty: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) version: u16,
+    pub(crate) topic: Hashed,
+    /// Equal for two events only if name and version are equal.
+    pub(crate) hash: u64,
+    /// The derive reported an error, so that every check passes over it.
+    pub(crate) broken: bool,
+}
+
+impl EventDescriptor {
+    /// `kind` is `name.vN`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(
+        ty: &'static str,
+        name: &'static str,
+        kind: &'static str,
+        version: u16,
+        topic: &'static str,
+    ) -> Self {
+        let hash = crate::topic::hash_str(kind);
+        Self { ty, name, kind, version, topic: Hashed::new(topic), hash, broken: false }
+    }
+
+    /// The descriptor of an event whose derive reported an error.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn broken(ty: &'static str) -> Self {
+        Self { broken: true, ..Self::new(ty, "", "", 0, "") }
+    }
+
+    /// The Rust type's name, for messages; never sent.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        self.ty
+    }
+
+    /// The stable name, `order.placed`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The CloudEvents `type`: name and version, `order.placed.v2`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The version of the payload's shape.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// The topic it is published on.
+    #[must_use]
+    pub const fn topic(&self) -> &'static str {
+        self.topic.text()
+    }
+}
+
+impl fmt::Debug for EventDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventDescriptor")
+            .field("kind", &self.kind)
+            .field("topic", &self.topic.text())
+            .finish()
+    }
+}
+
+/// Some events. A tree, because a trait's const cannot join slices of another trait's const.
+#[derive(Debug, Clone, Copy)]
+pub enum Events {
+    /// No event.
+    None,
+    /// One.
+    One(&'static EventDescriptor),
+    /// Those of all these.
+    Many(&'static [Self]),
+}
+
+impl Events {
+    /// How many, repeats counted.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Many(parts) => {
+                let (mut at, mut sum) = (0, 0);
+                while at < parts.len() {
+                    sum += parts[at].len();
+                    at += 1;
+                }
+                sum
+            }
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `nth` event, counted from 0.
+    #[must_use]
+    pub const fn get(&self, nth: usize) -> Option<&'static EventDescriptor> {
+        match self {
+            Self::One(event) if nth == 0 => Some(event),
+            Self::None | Self::One(_) => None,
+            Self::Many(parts) => {
+                let (mut at, mut nth) = (0, nth);
+                while at < parts.len() {
+                    let len = parts[at].len();
+                    if nth < len {
+                        return parts[at].get(nth);
+                    }
+                    nth -= len;
+                    at += 1;
+                }
+                None
+            }
+        }
+    }
+
+    /// Every event, repeats included.
+    pub fn iter(self) -> impl Iterator<Item = &'static EventDescriptor> {
+        (0..self.len()).filter_map(move |nth| self.get(nth))
+    }
+}

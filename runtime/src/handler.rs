@@ -1,0 +1,206 @@
+//! Handlers: what `#[handler]` generates beside the function.
+
+use std::fmt;
+
+use crate::{
+    attempts::Attempts,
+    event::Events,
+    policy::Policy,
+    topic::{Hashed, str_eq},
+};
+
+/// A function with `#[handler]`; implemented by the marker of the same name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "not a handler",
+    note = "put `#[handler]` on the `async fn`"
+)]
+pub trait Handler {
+    /// Everything the service needs to know.
+    const DESCRIPTOR: HandlerDescriptor;
+}
+
+/// A handler that finds everything it needs in service `S`. Implemented by `#[handler]`, with a bound for each state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "not a handler",
+    note = "put `#[handler]` on the `async fn`"
+)]
+pub trait RunsIn<S>: Handler {}
+
+/// A service that lists the state `T`. Implemented by `service!`.
+#[diagnostic::on_unimplemented(
+    message = "service `{Self}` has no state `{T}`",
+    label = "wants the state `{T}`",
+    note = "add `{T}` to `state: [..]` of the service `{Self}`"
+)]
+pub trait Provides<T> {}
+
+impl<S> Provides<()> for S {}
+
+/// What is known of a handler at compile time.
+#[derive(Clone, Copy)]
+pub struct HandlerDescriptor {
+    /// The function's name; unique in a service.
+    pub(crate) name: &'static str,
+    pub(crate) module: &'static str,
+    /// `None`: the topics of its events.
+    pub(crate) topic: Option<Hashed>,
+    pub(crate) accepts: Events,
+    pub(crate) any: bool,
+    pub(crate) batch: bool,
+    pub(crate) publishes: Events,
+    /// `None`: the service's name.
+    pub(crate) group: Option<&'static str>,
+    pub(crate) policy: Policy,
+    pub(crate) broken: bool,
+    pub(crate) attempts: fn(usize) -> Box<dyn Attempts>,
+}
+
+impl HandlerDescriptor {
+    /// A handler with nothing but a name and what it takes and gives.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        module: &'static str,
+        attempts: fn(usize) -> Box<dyn Attempts>,
+    ) -> Self {
+        Self {
+            name,
+            module,
+            topic: None,
+            accepts: Events::None,
+            any: false,
+            batch: false,
+            publishes: Events::None,
+            group: None,
+            policy: Policy::DEFAULT,
+            broken: false,
+            attempts,
+        }
+    }
+
+    /// The descriptor of a handler whose macro reported an error; every check passes over it.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn broken(name: &'static str, module: &'static str) -> Self {
+        Self { broken: true, ..Self::new(name, module, |_| Box::new(NeverRuns)) }
+    }
+
+    /// Its first argument: events, `Input::ANY`, `Input::BATCH`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn accepting(self, accepts: Events, any: bool, batch: bool) -> Self {
+        Self { accepts, any, batch, ..self }
+    }
+
+    /// What it returns and what its publishers are for.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn publishing(self, publishes: Events) -> Self {
+        Self { publishes, ..self }
+    }
+
+    /// `topic = ".."`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn on_topic(self, topic: &'static str) -> Self {
+        Self { topic: Some(Hashed::new(topic)), ..self }
+    }
+
+    /// `group = ".."`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn in_group(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    /// All other arguments.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The module in which it is defined.
+    #[must_use]
+    pub const fn module(&self) -> &'static str {
+        self.module
+    }
+
+    /// The topic or pattern it listens to; `None` means the topics of its events.
+    #[must_use]
+    pub const fn topic(&self) -> Option<&'static str> {
+        match &self.topic {
+            Some(topic) => Some(topic.text()),
+            None => None,
+        }
+    }
+
+    /// The events it takes; none for one that takes every event.
+    #[must_use]
+    pub const fn accepts(&self) -> Events {
+        self.accepts
+    }
+
+    /// What it may publish: what it returns, and what its publishers are for.
+    #[must_use]
+    pub const fn publishes(&self) -> Events {
+        self.publishes
+    }
+
+    /// The group, where it is not the service's name.
+    #[must_use]
+    pub const fn group(&self) -> Option<&'static str> {
+        self.group
+    }
+
+    /// How its deliveries are run.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) const fn is(&self, other: &Self) -> bool {
+        str_eq(self.name, other.name) && str_eq(self.module, other.module)
+    }
+}
+
+impl fmt::Debug for HandlerDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerDescriptor")
+            .field("name", &self.name)
+            .field("topic", &self.topic())
+            .field("accepts", &self.accepts)
+            .field("publishes", &self.publishes)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stands in for a handler that did not compile.
+struct NeverRuns;
+
+impl Attempts for NeverRuns {
+    fn start(&mut self, _: usize, _: &crate::input::Arrival<'_>) -> Result<(), crate::outputs::Rejection> {
+        Ok(())
+    }
+
+    fn poll(
+        &mut self,
+        _: usize,
+        _: &mut std::task::Context<'_>,
+        _: &mut crate::outputs::Outbox<'_>,
+    ) -> std::task::Poll<Result<(), crate::outputs::Rejection>> {
+        std::task::Poll::Pending
+    }
+
+    fn cancel(&mut self, _: usize) {}
+}

@@ -1,0 +1,368 @@
+//! What arrives at a handler: its first argument, and what the extractors read.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt,
+    sync::{Arc, atomic::AtomicU32},
+};
+
+use crate::{
+    backend::Delivery,
+    codec::DecodeError,
+    event::{Event, EventSet, Events},
+    message::{Attribute, Message},
+    metadata::Metadata,
+    outputs::Rejection,
+    scope::Scope,
+};
+
+/// A delivery on its way into a handler, as extractors see it. It is borrowed: an extractor copies what it keeps.
+pub struct Incoming<'a> {
+    pub(crate) delivery: &'a Delivery,
+    /// The event's kind without its version, where the message has a type or the topic has only one.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) version: u16,
+    /// The name where the message has no type of its own, but its topic has only one.
+    pub(crate) assumed: &'static str,
+    pub(crate) attempt: u32,
+    pub(crate) scope: &'a Arc<Scope>,
+    /// Counts what the attempt publishes mid-way, over all its publishers; made when the first one is extracted.
+    pub(crate) published: OnceCell<Arc<AtomicU32>>,
+}
+
+impl Incoming<'_> {
+    /// The message as it came from the broker.
+    #[must_use]
+    pub const fn message(&self) -> &Message {
+        &self.delivery.message
+    }
+
+    /// The payload's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.delivery.message.payload()
+    }
+
+    /// The topic that it was published on.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.delivery.topic
+    }
+
+    /// The event's name, if the message or its topic tells.
+    #[must_use]
+    pub const fn name(&self) -> Option<&str> {
+        self.name
+    }
+
+    /// The version of the payload's shape; 1 where nothing says otherwise.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Id, key, headers and the rest, to keep.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata::new(self.delivery, self.assumed)
+    }
+
+    pub(crate) fn content_type(&self) -> Option<&[u8]> {
+        self.delivery.message.attribute(Attribute::ContentType)
+    }
+
+    /// Whether what arrived is an `E`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is<E: Event>(&self) -> bool {
+        self.name == Some(E::DESCRIPTOR.name) && self.version == E::DESCRIPTOR.version
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("delivery", &self.delivery).field("attempt", &self.attempt).finish()
+    }
+}
+
+/// What one attempt is given: one delivery, or a batch.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Never empty.
+    pub(crate) items: &'a [Incoming<'a>],
+    /// Members of a batch that do not decode, with their place in `items`.
+    pub(crate) rejected: RefCell<Vec<(usize, Rejection)>>,
+}
+
+impl<'a> Arrival<'a> {
+    pub(crate) const fn new(items: &'a [Incoming<'a>]) -> Self {
+        Self { items, rejected: RefCell::new(Vec::new()) }
+    }
+
+    pub(crate) const fn first(&self) -> &Incoming<'a> {
+        &self.items[0]
+    }
+}
+
+/// What a handler can take as its first argument: an event, an [`EventSet`], [`Envelope`], [`Batch`] or [`AnyEvent`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot take `{Self}` as its first argument",
+    label = "not something that arrives",
+    note = "the first argument is an event, an `EventSet`, `Envelope<_>`, `Batch<_>` or `AnyEvent`; extractors come after it"
+)]
+pub trait Input: Sized + Send + 'static {
+    /// The events that it accepts; none for [`AnyEvent`].
+    #[doc(hidden)]
+    const ACCEPTS: Events;
+    /// Accepts every event.
+    #[doc(hidden)]
+    const ANY: bool = false;
+    /// Takes several deliveries at once.
+    #[doc(hidden)]
+    const BATCH: bool = false;
+
+    #[doc(hidden)]
+    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection>;
+}
+
+/// What can be in a [`Batch`]: an event, a set, [`AnyEvent`] or [`Envelope`].
+#[diagnostic::on_unimplemented(
+    message = "a batch cannot hold `{Self}`",
+    label = "not something that arrives",
+    note = "a `Batch<_>` holds an event, an `EventSet`, `Envelope<_>` or `AnyEvent`"
+)]
+pub trait Member: Sized + Send + 'static {
+    #[doc(hidden)]
+    const ACCEPTS: Events;
+    #[doc(hidden)]
+    const ANY: bool = false;
+
+    #[doc(hidden)]
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError>;
+}
+
+/// Reads the only delivery of an arrival.
+pub(crate) fn single<M: Member>(arrival: &Arrival<'_>) -> Result<M, Rejection> {
+    M::from_incoming(arrival.first()).map_err(|error| Rejection::undecodable(&error))
+}
+
+/// An event with the metadata of its delivery.
+///
+/// ```
+/// use typebus::prelude::*;
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, JsonSchema, Event)]
+/// # #[event(topic = "shop.orders")]
+/// # struct OrderPlaced { order_id: String }
+/// #[handler]
+/// async fn audit(order: Envelope<OrderPlaced>) {
+///     tracing::info!(id = order.metadata.id(), order = order.event.order_id, "placed");
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Envelope<T> {
+    /// The event, or set.
+    pub event: T,
+    /// Where it came from.
+    pub metadata: Metadata,
+}
+
+impl<T: EventSet> Member for Envelope<T> {
+    const ACCEPTS: Events = T::EVENTS;
+
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { event: T::decode(incoming)?, metadata: incoming.metadata() })
+    }
+}
+
+impl<T: EventSet> Input for Envelope<T> {
+    const ACCEPTS: Events = T::EVENTS;
+
+    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
+        single(arrival)
+    }
+}
+
+/// Several deliveries of one subscription, in order per key, never empty.
+///
+/// A batch that fails is run again item by item. Members that do not decode are dead-lettered one by one and are
+/// not in it.
+///
+/// ```
+/// use typebus::prelude::*;
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, JsonSchema, Event)]
+/// # #[event(topic = "shop.orders")]
+/// # struct OrderPlaced { order_id: String }
+/// #[handler(group = "index", batch(max = 500, wait = "50ms"))]
+/// async fn index(orders: Batch<OrderPlaced>) {
+///     let ids: Vec<_> = orders.iter().map(|order| &order.order_id).collect();
+///     tracing::info!(count = ids.len(), "indexed");
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Batch<T>(Vec<T>);
+
+impl<T> Batch<T> {
+    /// The members, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// How many there are, at least one.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Always `false`.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> IntoIterator for Batch<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Batch<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// For a plain unit test of a batch handler.
+impl<T> From<Vec<T>> for Batch<T> {
+    fn from(members: Vec<T>) -> Self {
+        Self(members)
+    }
+}
+
+impl<T: Member> Input for Batch<T> {
+    const ACCEPTS: Events = T::ACCEPTS;
+    const ANY: bool = T::ANY;
+    const BATCH: bool = true;
+
+    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
+        let mut members = Vec::with_capacity(arrival.items.len());
+        for (place, incoming) in arrival.items.iter().enumerate() {
+            match T::from_incoming(incoming) {
+                Ok(member) => members.push(member),
+                Err(error) => arrival.rejected.borrow_mut().push((place, Rejection::undecodable(&error))),
+            }
+        }
+        if members.is_empty() { Err(Rejection::nothing_left()) } else { Ok(Self(members)) }
+    }
+}
+
+/// Any event of a topic or pattern, not decoded yet.
+///
+/// ```
+/// use typebus::prelude::*;
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize, JsonSchema, Event)]
+/// # #[event(topic = "shop.orders")]
+/// # struct OrderPlaced { order_id: String }
+/// #[handler(topic = "shop.>", group = "audit")]
+/// async fn audit(event: AnyEvent) -> Result<(), Failure> {
+///     if event.is::<OrderPlaced>() {
+///         let order: OrderPlaced = event.decode()?;
+///         tracing::info!(order.order_id, "placed");
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct AnyEvent {
+    metadata: Metadata,
+    scope: Arc<Scope>,
+}
+
+impl AnyEvent {
+    /// The event's name; empty where neither the message nor its topic tells.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name()
+    }
+
+    /// The version of the payload's shape.
+    #[must_use]
+    pub fn version(&self) -> u16 {
+        self.metadata.version()
+    }
+
+    /// Id, key, headers and the rest.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The payload's bytes.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.metadata.delivery().message.payload()
+    }
+
+    /// Whether it is an `E`.
+    #[must_use]
+    pub fn is<E: Event>(&self) -> bool {
+        self.incoming().is::<E>()
+    }
+
+    /// Reads it as `E`.
+    ///
+    /// # Errors
+    /// It is another event, or its payload is not an `E`. As a handler's error it means the dead letter.
+    pub fn decode<E: EventSet>(&self) -> Result<E, DecodeError> {
+        E::decode(&self.incoming())
+    }
+
+    fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            delivery: self.metadata.delivery(),
+            name: Some(self.metadata.name()).filter(|name| !name.is_empty()),
+            version: self.metadata.version(),
+            assumed: self.metadata.assumed(),
+            attempt: 1,
+            scope: &self.scope,
+            published: OnceCell::new(),
+        }
+    }
+}
+
+impl Member for AnyEvent {
+    const ACCEPTS: Events = Events::None;
+    const ANY: bool = true;
+
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { metadata: incoming.metadata(), scope: Arc::clone(incoming.scope) })
+    }
+}
+
+impl Input for AnyEvent {
+    const ACCEPTS: Events = Events::None;
+    const ANY: bool = true;
+
+    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
+        single(arrival)
+    }
+}

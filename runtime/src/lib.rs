@@ -1,0 +1,62 @@
+//! A typed event bus.
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod attempts;
+pub mod backend;
+mod bus;
+mod check;
+mod clock;
+mod codec;
+mod connect;
+mod dead_letters;
+mod dispatch;
+mod envelope;
+mod error;
+mod event;
+mod extract;
+mod handler;
+mod input;
+mod key;
+mod message;
+mod metadata;
+mod outcome;
+mod outlet;
+mod outputs;
+mod plan;
+mod policy;
+pub mod prelude;
+mod publish;
+mod running;
+mod scope;
+mod service;
+mod signal;
+mod stats;
+pub mod testing;
+mod topic;
+mod tuning;
+
+pub use backend::Position;
+pub use bus::{Builder, Bus, Runs};
+pub use codec::{DecodeError, EncodeError};
+pub use connect::IntoBackend;
+pub use dead_letters::{DeadLetterList, DeadLetters};
+pub use dispatch::{DeadLetter, Origin};
+pub use error::{BoxError, Error, ErrorKind, Problem, Result};
+pub use event::{Event, EventDescriptor, EventSet, Events};
+pub use extract::{Attempt, FromDelivery, OneOf, Publisher, Publishes, Shutdown, State};
+pub use handler::{Handler, HandlerDescriptor, Provides, RunsIn};
+pub use input::{AnyEvent, Batch, Envelope, Incoming, Input, Member};
+pub use key::{Key, KeyText};
+pub use metadata::Metadata;
+pub use outcome::{Failure, HandlerError, OrFail, Outcome};
+pub use outputs::{Outputs, Reason};
+pub use policy::{Backoff, DeadLetterTo, Limits, Order, Policy, Start, Unhandled};
+pub use publish::{Confirm, Publish, Receipt};
+pub use running::{Running, StopNow, run, start};
+pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
+pub use signal::{SecondSignal, shutdown_signal};
+pub use stats::{GroupStats, Stats};
+pub use tuning::Tuning;
+pub use typebus_macros::{Event, EventSet, HandlerError, Key, handler, service};

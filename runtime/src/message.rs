@@ -1,0 +1,406 @@
+//! A message as backends carry it: payload, key, CloudEvents attributes and headers in one allocation.
+
+use std::{fmt, sync::Arc};
+
+/// The most headers, attributes included, that a delivery may have.
+pub const MAX_HEADERS: usize = 64;
+/// The most bytes of headers, names and attributes included, that a delivery may have.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The CloudEvents attributes and extensions that typebus itself writes.
+///
+/// A backend spells them in its broker's own way: `ce_id` on Kafka and Pulsar, `ce-id` on RabbitMQ and NATS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Attribute {
+    /// `specversion`, always `1.0`.
+    SpecVersion = 1,
+    /// `type`: the event's name and version, `order.placed.v2`.
+    Type,
+    /// `source`: the service that published.
+    Source,
+    /// `id`: unique within (source, type).
+    Id,
+    /// `time`: RFC 3339.
+    Time,
+    /// `datacontenttype`; the content type of the payload.
+    ContentType,
+    /// `partitionkey`; backends also write the key where their broker expects it.
+    PartitionKey,
+    /// `correlationid`: the id of the event that began the conversation.
+    CorrelationId,
+    /// `causationid`: the id of the event whose handling published this one.
+    CausationId,
+    /// `traceparent`, as W3C Trace Context spells it.
+    TraceParent,
+    /// `tracestate`, as W3C Trace Context spells it.
+    TraceState,
+}
+
+impl Attribute {
+    /// Every attribute, in the order in which they are written.
+    pub const ALL: [Self; 11] = [
+        Self::SpecVersion,
+        Self::Type,
+        Self::Source,
+        Self::Id,
+        Self::Time,
+        Self::ContentType,
+        Self::PartitionKey,
+        Self::CorrelationId,
+        Self::CausationId,
+        Self::TraceParent,
+        Self::TraceState,
+    ];
+
+    /// The name without a broker's prefix.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SpecVersion => "specversion",
+            Self::Type => "type",
+            Self::Source => "source",
+            Self::Id => "id",
+            Self::Time => "time",
+            Self::ContentType => "datacontenttype",
+            Self::PartitionKey => "partitionkey",
+            Self::CorrelationId => "correlationid",
+            Self::CausationId => "causationid",
+            Self::TraceParent => "traceparent",
+            Self::TraceState => "tracestate",
+        }
+    }
+
+    /// The attribute with this name.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|attribute| attribute.name().as_bytes() == name)
+    }
+
+    fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(tag).checked_sub(1)?).copied()
+    }
+}
+
+/// One entry of a message's envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// A CloudEvents attribute that typebus knows.
+    Attribute(Attribute, &'a [u8]),
+    /// Any other header: name, value. Also a CloudEvents extension that typebus does not know, with its prefix.
+    Plain(&'a [u8], &'a [u8]),
+}
+
+/// An immutable message. Cloning is one atomic increment.
+///
+/// Layout: payload, key, then the headers, each as a tag byte, the lengths in little endian, and the bytes.
+#[derive(Clone)]
+pub struct Message {
+    data: Arc<[u8]>,
+    payload_end: u32,
+    key_end: u32,
+    headers: u16,
+    has_key: bool,
+    defect: Option<Defect>,
+}
+
+/// Why the headers of a foreign message cannot be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defect {
+    /// An attribute of the envelope is there twice, with different values.
+    Repeated(Attribute),
+    /// An attribute of the envelope is not UTF-8.
+    NotText(Attribute),
+    /// A header's name is not UTF-8.
+    Name,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repeated(attribute) => {
+                write!(f, "the attribute `{}` is there twice with different values", attribute.name())
+            }
+            Self::NotText(attribute) => write!(f, "the attribute `{}` is not UTF-8", attribute.name()),
+            Self::Name => f.write_str("a header's name is not UTF-8"),
+        }
+    }
+}
+
+impl Message {
+    /// The payload, as its codec wrote it.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.data[..self.payload_end as usize]
+    }
+
+    /// The key. `Some(b"")` is a foreign empty key, which is a lane of its own.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.has_key.then(|| &self.data[self.payload_end as usize..self.key_end as usize])
+    }
+
+    /// Every attribute and header, in the order of writing.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers { rest: &self.data[self.key_end as usize..] }
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn attribute(&self, attribute: Attribute) -> Option<&[u8]> {
+        self.headers().find_map(|header| match header {
+            Header::Attribute(found, value) if found == attribute => Some(value),
+            Header::Attribute(..) | Header::Plain(..) => None,
+        })
+    }
+
+    /// What a foreign producer did to the headers, if they cannot be relied on.
+    #[must_use]
+    pub const fn defect(&self) -> Option<Defect> {
+        self.defect
+    }
+
+    /// The last value of a plain header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let name = name.as_bytes();
+        let value = |header| match header {
+            Header::Plain(found, value) if found == name => Some(value),
+            Header::Attribute(..) | Header::Plain(..) => None,
+        };
+        self.headers().filter_map(value).last()
+    }
+
+    /// How many attributes and headers there are.
+    #[must_use]
+    pub fn header_count(&self) -> usize {
+        usize::from(self.headers)
+    }
+
+    /// How many bytes the attributes and headers take.
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        self.data.len() - self.key_end as usize
+    }
+
+    /// How many bytes the whole message takes in memory, payload, key and headers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.data.len()
+    }
+}
+
+impl fmt::Debug for Message {
+    /// Shows sizes and attributes; a payload may hold secrets, so its bytes are not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |a| self.attribute(a).map(String::from_utf8_lossy);
+        f.debug_struct("Message")
+            .field("type", &text(Attribute::Type))
+            .field("id", &text(Attribute::Id))
+            .field("key_bytes", &self.key().map(<[u8]>::len))
+            .field("payload_bytes", &self.payload().len())
+            .field("headers", &self.headers)
+            .finish()
+    }
+}
+
+impl Header<'_> {
+    /// The value's bytes.
+    #[must_use]
+    pub const fn value(&self) -> &[u8] {
+        match self {
+            Self::Attribute(_, value) | Self::Plain(_, value) => value,
+        }
+    }
+}
+
+/// The headers of a [`Message`], in the order of writing.
+#[derive(Debug, Clone)]
+pub struct Headers<'a> {
+    rest: &'a [u8],
+}
+
+const PLAIN: u8 = 0;
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        let (&tag, rest) = self.rest.split_first()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if tag == PLAIN {
+            let (name_length, rest) = rest.split_first_chunk::<4>()?;
+            let (name, rest) = rest.split_at_checked(u32::from_le_bytes(*name_length) as usize)?;
+            let (value, rest) = rest.split_at_checked(length)?;
+            self.rest = rest;
+            return Some(Header::Plain(name, value));
+        }
+        let (value, rest) = rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Header::Attribute(Attribute::from_tag(tag)?, value))
+    }
+}
+
+/// Writes a [`Message`] into a buffer that is used again: payload first, then key, then headers.
+#[derive(Debug, Default)]
+pub struct MessageBuilder {
+    data: Vec<u8>,
+    payload_end: usize,
+    key_end: usize,
+    headers: u16,
+    has_key: bool,
+    defect: Option<Defect>,
+}
+
+impl MessageBuilder {
+    /// A builder with an empty payload and no key.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, has_key: false, defect: None }
+    }
+
+    /// Forgets what was written and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        (self.payload_end, self.key_end, self.headers) = (0, 0, 0);
+        (self.has_key, self.defect) = (false, None);
+    }
+
+    /// How many bytes were written so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// How many bytes the buffer holds on to.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.data.capacity()
+    }
+
+    /// Writes the payload; `write` appends to the vector it is given. To be called first, and once.
+    ///
+    /// # Errors
+    /// Whatever `write` returns; the payload is then empty.
+    pub fn payload<X>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), X>) -> Result<&mut Self, X> {
+        self.clear();
+        if let Err(error) = write(&mut self.data) {
+            self.clear();
+            return Err(error);
+        }
+        (self.payload_end, self.key_end) = (self.data.len(), self.data.len());
+        Ok(self)
+    }
+
+    /// Writes or replaces the key.
+    pub fn key(&mut self, key: &[u8]) -> &mut Self {
+        if self.key_end == self.data.len() {
+            self.data.truncate(self.payload_end);
+            self.data.extend_from_slice(key);
+        } else {
+            self.data.splice(self.payload_end..self.key_end, key.iter().copied());
+        }
+        self.key_end = self.payload_end + key.len();
+        self.has_key = true;
+        self
+    }
+
+    /// The key that was written.
+    #[must_use]
+    pub fn written_key(&self) -> Option<&[u8]> {
+        self.has_key.then(|| &self.data[self.payload_end..self.key_end])
+    }
+
+    /// How many bytes of payload were written.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        self.payload_end
+    }
+
+    /// Adds an attribute, once each, as UTF-8. What a foreign producer wrote goes through
+    /// [`wire_header`](Self::wire_header), which notes what is wrong with it.
+    pub fn attribute(&mut self, attribute: Attribute, value: &[u8]) -> &mut Self {
+        self.data.push(attribute as u8);
+        self.data.extend_from_slice(&length(value).to_le_bytes());
+        self.data.extend_from_slice(value);
+        self.headers = self.headers.saturating_add(1);
+        self
+    }
+
+    /// Adds a header of the user's, or an extension that has no [`Attribute`].
+    pub fn header(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
+        self.data.push(PLAIN);
+        self.data.extend_from_slice(&length(value).to_le_bytes());
+        self.data.extend_from_slice(&length(name).to_le_bytes());
+        self.data.extend_from_slice(name);
+        self.data.extend_from_slice(value);
+        self.headers = self.headers.saturating_add(1);
+        self
+    }
+
+    /// Adds a header as a broker delivers it: `ce_*`, `ce-*`, `cloudEvents:*` and `cloudEvents_*` that typebus
+    /// knows, `content-type`, `traceparent` and `tracestate` become attributes; names are compared without case.
+    ///
+    /// A repeated attribute or one that is not text is noted as the message's [`defect`](Message::defect), so that
+    /// the dispatch can dead-letter it; it never stops a subscription. Values of other headers may be any bytes.
+    pub fn wire_header(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
+        let Some(attribute) = wire_attribute(name) else {
+            if std::str::from_utf8(name).is_err() {
+                self.defect = self.defect.or(Some(Defect::Name));
+            }
+            return self.header(name, value);
+        };
+        let mut written = Headers { rest: &self.data[self.key_end..] };
+        let earlier = written.find_map(|header| match header {
+            Header::Attribute(found, value) if found == attribute => Some(value),
+            Header::Attribute(..) | Header::Plain(..) => None,
+        });
+        if std::str::from_utf8(value).is_err() {
+            self.defect = self.defect.or(Some(Defect::NotText(attribute)));
+        } else if earlier.is_some_and(|earlier| earlier != value) {
+            self.defect = self.defect.or(Some(Defect::Repeated(attribute)));
+        }
+        self.attribute(attribute, value)
+    }
+
+    /// The finished message; the builder's buffer can be used again after [`clear`](Self::clear).
+    #[must_use]
+    pub fn build(&self) -> Message {
+        Message {
+            data: Arc::from(self.data.as_slice()),
+            payload_end: offset(self.payload_end),
+            key_end: offset(self.key_end),
+            headers: self.headers,
+            has_key: self.has_key,
+            defect: self.defect,
+        }
+    }
+}
+
+fn wire_attribute(name: &[u8]) -> Option<Attribute> {
+    const PREFIXES: [&[u8]; 4] = [b"ce_", b"ce-", b"cloudevents:", b"cloudevents_"];
+    let lower = name.to_ascii_lowercase();
+    match lower.as_slice() {
+        b"content-type" => Some(Attribute::ContentType),
+        b"traceparent" => Some(Attribute::TraceParent),
+        b"tracestate" => Some(Attribute::TraceState),
+        lower => Attribute::from_name(PREFIXES.iter().find_map(|prefix| lower.strip_prefix(*prefix))?),
+    }
+}
+
+/// Lengths are kept in 32 bits: no broker carries a message of 4 GiB, and backends refuse far smaller ones.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn length(value: &[u8]) -> u32 {
+    offset(value.len())
+}

@@ -1,0 +1,146 @@
+//! What is known of a delivery beside its event.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    backend::{Delivery, Header, Position},
+    envelope::split_kind,
+    message::Attribute,
+};
+
+/// Id, key, times, place and headers of a delivery. Cheap to clone; everything is read when it is asked for.
+///
+/// Nothing in here grants access: every producer on the topic can write what it likes.
+#[derive(Clone)]
+pub struct Metadata {
+    delivery: Delivery,
+    /// The name where the message itself has no type, but its topic has only one.
+    assumed: &'static str,
+}
+
+impl Metadata {
+    pub(crate) fn new(delivery: &Delivery, assumed: &'static str) -> Self {
+        Self { delivery: delivery.clone(), assumed }
+    }
+
+    pub(crate) const fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    pub(crate) const fn assumed(&self) -> &'static str {
+        self.assumed
+    }
+
+    fn text(&self, attribute: Attribute) -> Option<&str> {
+        std::str::from_utf8(self.delivery.message.attribute(attribute)?).ok()
+    }
+
+    /// The event's id; empty where a foreign producer gave none.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.text(Attribute::Id).unwrap_or_default()
+    }
+
+    /// The id, if it is a UUID.
+    #[must_use]
+    pub fn uuid(&self) -> Option<Uuid> {
+        Uuid::parse_str(self.id()).ok()
+    }
+
+    /// The event's name, without its version.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.text(Attribute::Type).map_or(self.assumed, |kind| split_kind(kind).0)
+    }
+
+    /// The version of the payload's shape.
+    #[must_use]
+    pub fn version(&self) -> u16 {
+        self.text(Attribute::Type).map_or(1, |kind| split_kind(kind).1)
+    }
+
+    /// The service that published it; empty where a foreign producer did not say.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.text(Attribute::Source).unwrap_or_default()
+    }
+
+    /// When it was published, by the publisher's clock: for display, not for order or lag.
+    #[must_use]
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        DateTime::parse_from_rfc3339(self.text(Attribute::Time)?).ok().map(Into::into)
+    }
+
+    /// The key, if there is one and it is UTF-8.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        std::str::from_utf8(self.delivery.message.key()?).ok()
+    }
+
+    /// The id of the event that began the conversation.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.text(Attribute::CorrelationId)
+    }
+
+    /// The id of the event whose handling published this one.
+    #[must_use]
+    pub fn causation_id(&self) -> Option<&str> {
+        self.text(Attribute::CausationId)
+    }
+
+    /// The W3C trace context.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.text(Attribute::TraceParent)
+    }
+
+    /// The topic it was published on.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.delivery.topic
+    }
+
+    /// The partition, where the broker has partitions.
+    #[must_use]
+    pub const fn partition(&self) -> Option<u32> {
+        self.delivery.partition
+    }
+
+    /// The place in the topic, where the broker tells.
+    #[must_use]
+    pub const fn position(&self) -> Option<Position> {
+        self.delivery.position
+    }
+
+    /// The last value of a header, if it is UTF-8. Attributes of the envelope are not among the headers.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.delivery.message.header(name)?).ok()
+    }
+
+    /// Every header as bytes, in the order of sending, repeats included.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.delivery.message.headers().filter_map(|header| match header {
+            Header::Plain(name, value) => Some((name, value)),
+            Header::Attribute(..) => None,
+        })
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metadata")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("version", &self.version())
+            .field("source", &self.source())
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! The way out: encodes, stamps, checks and hands to the backend everything that a service publishes.
+
+use std::{
+    cell::Cell,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    backend::{Backend, Outgoing, Publishing},
+    codec::Encoded,
+    envelope::Stamp,
+    error::{Error, ErrorKind, Result},
+    event::EventSet,
+    message::Message,
+    topic::Topic,
+};
+
+/// What an event's message leaves free of the broker's limit, so that its dead letter fits.
+pub(crate) const DEAD_LETTER_ROOM: usize = 16 * 1024;
+
+/// The largest buffer that a thread keeps for its next event.
+const SPARE_BYTES: usize = 64 * 1024;
+
+/// A service's publishing side, shared by its bus, its handlers and its publishers.
+pub(crate) struct Outlet {
+    pub(crate) backend: Arc<dyn Backend>,
+    source: &'static str,
+    max_event: usize,
+    published: Vec<(Topic, AtomicU64)>,
+    closed: AtomicBool,
+}
+
+impl Outlet {
+    /// `topics` are all that the service may publish on.
+    pub(crate) fn new(backend: Arc<dyn Backend>, source: &'static str, topics: &[Topic]) -> Self {
+        let max_event = backend.capabilities().max_message.saturating_sub(DEAD_LETTER_ROOM);
+        let published = topics.iter().map(|topic| (topic.clone(), AtomicU64::new(0))).collect();
+        Self { backend, source, max_event, published, closed: AtomicBool::new(false) }
+    }
+
+    /// Encodes and stamps an event; the message is ready to be sent, as often as need be.
+    pub(crate) fn write<S: EventSet>(&self, event: &S, stamp: &Stamp<'_>) -> Result<(Topic, Message)> {
+        let mut encoded = spare();
+        let written = encode(event, &mut encoded).and_then(|event| self.seal(event, stamp, &mut encoded));
+        give_back(encoded);
+        written
+    }
+
+    /// Stamps what is already encoded.
+    pub(crate) fn seal(
+        &self,
+        event: &'static crate::event::EventDescriptor,
+        stamp: &Stamp<'_>,
+        encoded: &mut Encoded,
+    ) -> Result<(Topic, Message)> {
+        let message = stamp.seal(event, self.source, encoded)?;
+        if message.size() > self.max_event {
+            let text = format!(
+                "{} has {} bytes with key and headers; {} takes at most {} (its limit less 16 KiB for a dead letter)",
+                event.ty,
+                message.size(),
+                self.backend.system(),
+                self.max_event
+            );
+            return Err(Error::new(ErrorKind::TooLarge, "publish", text).at(self.backend.system()));
+        }
+        Ok((Topic::from_static(event.topic()), message))
+    }
+
+    /// Hands a message to the backend.
+    pub(crate) fn send(&self, outgoing: Outgoing) -> Publishing {
+        if self.closed.load(Ordering::Acquire) {
+            let text = "the bus was stopped; what is published now would not be confirmed";
+            return Publishing::ready(Err(Error::new(ErrorKind::Closed, "publish", text)));
+        }
+        self.backend.publish(outgoing)
+    }
+
+    /// Counts a confirmed message.
+    pub(crate) fn count(&self, topic: &str) {
+        let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
+        if let Some((_, count)) = self.published.iter().find(|(known, _)| same(known)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was confirmed so far, by topic.
+    pub(crate) fn published(&self) -> impl Iterator<Item = (&Topic, u64)> {
+        self.published.iter().map(|(topic, count)| (topic, count.load(Ordering::Relaxed)))
+    }
+
+    /// From now on, everything is refused with `Closed`.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet")
+            .field("source", &self.source)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes payload, key and id.
+pub(crate) fn encode<S: EventSet>(
+    event: &S,
+    into: &mut Encoded,
+) -> Result<&'static crate::event::EventDescriptor> {
+    event
+        .encode(into)
+        .map_err(|error| Error::new(ErrorKind::Encode, "publish", error.to_string()).because(error))
+}
+
+thread_local!(static SPARE: Cell<Option<Encoded>> = const { Cell::new(None) });
+
+/// A buffer to encode into, used again where the thread has one.
+pub(crate) fn spare() -> Encoded {
+    SPARE.take().unwrap_or_default()
+}
+
+/// Keeps a buffer for the thread's next event, unless it grew large.
+pub(crate) fn give_back(encoded: Encoded) {
+    if encoded.builder.capacity() <= SPARE_BYTES {
+        SPARE.set(Some(encoded));
+    }
+}

@@ -1,0 +1,232 @@
+//! What a handler returns: events to publish, or an error that decides.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    backend::{Outgoing, Sender},
+    codec::DecodeError,
+    envelope::{Cause, Identity, Stamp},
+    event::{EventSet, Events},
+    outcome::{HandlerError, Outcome},
+    scope::Scope,
+};
+
+/// What a handler can return: `()`, an event, a set, `Option`, `Vec` or a tuple of these, nested as one likes, or a
+/// `Result` of them.
+///
+/// Returned events are published in order and confirmed before the delivery is settled.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "not publishable",
+    note = "return `()`, an event, an `EventSet`, `Option`, `Vec` or a tuple of these, or a `Result` of one of these"
+)]
+pub trait Outputs: Sized + Send {
+    /// Everything that may be published.
+    #[doc(hidden)]
+    const PUBLISHES: Events;
+
+    #[doc(hidden)]
+    fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection>;
+}
+
+impl Outputs for () {
+    const PUBLISHES: Events = Events::None;
+
+    fn collect(self, _: &mut Outbox<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+impl<T: Outputs> Outputs for Option<T> {
+    const PUBLISHES: Events = T::PUBLISHES;
+
+    fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        self.map_or(Ok(()), |outputs| outputs.collect(outbox))
+    }
+}
+
+impl<T: Outputs> Outputs for Vec<T> {
+    const PUBLISHES: Events = T::PUBLISHES;
+
+    fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        self.into_iter().try_for_each(|outputs| outputs.collect(outbox))
+    }
+}
+
+impl<T: Outputs, E: HandlerError> Outputs for Result<T, E> {
+    const PUBLISHES: Events = T::PUBLISHES;
+
+    fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        match self {
+            Ok(outputs) => outputs.collect(outbox),
+            Err(error) => Err(Rejection::failed(&error)),
+        }
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident)*))*) => { $(
+        impl<$($name: Outputs),*> Outputs for ($($name,)*) {
+            const PUBLISHES: Events = Events::Many(&[$($name::PUBLISHES),*]);
+
+            fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+                #[allow(non_snake_case, reason = "the type parameters name the fields")]
+                let ($($name,)*) = self;
+                $($name.collect(outbox)?;)*
+                Ok(())
+            }
+        }
+    )* };
+}
+
+tuples!((A)(A B)(A B C)(A B C D)(A B C D E)(A B C D E F)(A B C D E F G)(A B C D E F G H));
+
+/// Where returned events are written, each with an id that a repeated run gives it again.
+#[doc(hidden)]
+pub struct Outbox<'a> {
+    pub(crate) scope: &'a Arc<Scope>,
+    pub(crate) cause: Cause<'a>,
+    pub(crate) index: u32,
+    pub(crate) outgoing: &'a mut Vec<Outgoing>,
+}
+
+impl Outbox<'_> {
+    /// Adds one event.
+    pub(crate) fn push<S: EventSet>(&mut self, event: &S) -> Result<(), Rejection> {
+        let id = self.cause.derive_id(self.scope, None, self.index);
+        self.index += 1;
+        let outlet = &self.scope.outlet;
+        let (topic, message) = outlet
+            .write(event, &Stamp { identity: Identity::Derived(id), cause: Some(self.cause), ..Stamp::PLAIN })
+            .map_err(|error| Rejection::unpublishable(&error))?;
+        self.outgoing.push(Outgoing { topic, message, sender: Sender::Handler });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Outbox<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("outgoing", &self.outgoing).finish_non_exhaustive()
+    }
+}
+
+/// Why an attempt did not succeed, and what follows.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Rejection {
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+}
+
+impl Rejection {
+    pub(crate) fn failed(error: &impl HandlerError) -> Self {
+        Self { outcome: error.outcome(), reason: Reason::Failed, error: text(error) }
+    }
+
+    pub(crate) fn undecodable(error: &DecodeError) -> Self {
+        Self { outcome: Outcome::DeadLetter, reason: Reason::Undecodable, error: text(error) }
+    }
+
+    /// No member of a batch could be read.
+    pub(crate) const fn nothing_left() -> Self {
+        Self { outcome: Outcome::DeadLetter, reason: Reason::Undecodable, error: String::new() }
+    }
+
+    pub(crate) fn unpublishable(error: &crate::Error) -> Self {
+        Self { outcome: Outcome::DeadLetter, reason: Reason::PublishFailed, error: text(error) }
+    }
+
+    pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let what = payload.downcast_ref::<&str>().copied();
+        let what =
+            what.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let error = text(&format_args!("panicked: {what}"));
+        Self { outcome: Outcome::Retry { after: None }, reason: Reason::Panicked, error }
+    }
+
+    pub(crate) fn timed_out(after: std::time::Duration) -> Self {
+        let error = format!("the attempt took longer than its timeout of {after:?}");
+        Self { outcome: Outcome::Retry { after: None }, reason: Reason::TimedOut, error }
+    }
+}
+
+/// The longest error text that is kept, in bytes.
+const MAX_ERROR: usize = 1024;
+
+/// An error's text, cut to 1 KiB; a `Display` that panics must not take the worker with it.
+fn text(error: &dyn fmt::Display) -> String {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let text = catch_unwind(AssertUnwindSafe(|| error.to_string()));
+    let mut text = text.unwrap_or_else(|_| "the error's Display panicked".to_owned());
+    if text.len() > MAX_ERROR {
+        let end = (0..=MAX_ERROR - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Why a delivery became a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The handler's error said so, or its attempts were used up.
+    Failed,
+    /// The handler panicked in its last attempt.
+    Panicked,
+    /// The last attempt took longer than its timeout.
+    TimedOut,
+    /// The payload or its content type is not what the event needs.
+    Undecodable,
+    /// An event that the handler returned cannot be published.
+    PublishFailed,
+    /// The message has no type, and the topic carries several.
+    NoType,
+    /// The event is handled, but not in this version.
+    UnknownVersion,
+    /// The group does not handle the event, and `unhandled = dead_letter` was asked for.
+    Unhandled,
+    /// Too many headers, or headers that cannot be read.
+    Headers,
+}
+
+impl Reason {
+    const ALL: [Self; 9] = [
+        Self::Failed,
+        Self::Panicked,
+        Self::TimedOut,
+        Self::Undecodable,
+        Self::PublishFailed,
+        Self::NoType,
+        Self::UnknownVersion,
+        Self::Unhandled,
+        Self::Headers,
+    ];
+
+    /// The word that dead letters carry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed-out",
+            Self::Undecodable => "undecodable",
+            Self::PublishFailed => "publish_failed",
+            Self::NoType => "no-type",
+            Self::UnknownVersion => "unknown-version",
+            Self::Unhandled => "unhandled",
+            Self::Headers => "headers",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,123 @@
+//! From a service's descriptor to what it needs from a broker, and what start-up refuses.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    backend::{Capabilities, Plan, Subscription},
+    error::Problem,
+    event::EventDescriptor,
+    handler::HandlerDescriptor,
+    policy::{DeadLetterTo, Limits, Order, Start},
+    service::ServiceDescriptor,
+    topic::{Topic, is_pattern},
+};
+
+/// One subscription with the handlers that share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Wiring {
+    pub(crate) subscription: Subscription,
+    pub(crate) handlers: Vec<&'static HandlerDescriptor>,
+}
+
+/// Groups the handlers by (group, topic or pattern); one that names no topic is in one for each topic of its events.
+pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
+    let mut wirings: BTreeMap<(&str, &str), Vec<&'static HandlerDescriptor>> = BTreeMap::new();
+    for handler in service.handlers {
+        for filter in filters(handler) {
+            let sharing = wirings.entry((service.group_of(handler), filter)).or_default();
+            if !sharing.iter().any(|other| other.is(handler)) {
+                sharing.push(handler);
+            }
+        }
+    }
+    let wiring = |((group, filter), handlers): ((&str, &'static str), Vec<&'static HandlerDescriptor>)| {
+        let first = handlers.first().map(|handler| handler.policy).unwrap_or(crate::Policy::DEFAULT);
+        let (group, filter) = (group.to_owned(), Topic::from_static(filter));
+        Wiring {
+            subscription: Subscription { group, filter, order: first.order, start: first.start, limits },
+            handlers,
+        }
+    };
+    wirings.into_iter().map(wiring).collect()
+}
+
+fn filters(handler: &HandlerDescriptor) -> Vec<&'static str> {
+    match handler.topic() {
+        Some(topic) => vec![topic],
+        None => handler.accepts.iter().map(EventDescriptor::topic).collect(),
+    }
+}
+
+/// Everything that the service needs from the broker.
+pub(crate) fn plan(service: &ServiceDescriptor, wirings: &[Wiring]) -> Plan {
+    let sorted = |topics: Vec<&'static str>| {
+        let mut topics = topics;
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    };
+    let publishes = sorted(service.all_published().map(EventDescriptor::topic).collect());
+    let groups: std::collections::BTreeSet<&str> =
+        service.handlers.iter().map(|h| service.group_of(h)).collect();
+    let mut dead_letters: Vec<Topic> =
+        groups.into_iter().flat_map(|group| dead_letter_topics(service, group)).collect();
+    dead_letters.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    dead_letters.dedup();
+    Plan {
+        service: service.name.to_owned(),
+        subscriptions: wirings.iter().map(|wiring| wiring.subscription.clone()).collect(),
+        publishes: publishes.into_iter().map(Topic::from_static).collect(),
+        dead_letters,
+    }
+}
+
+/// Where the dead letters of a group go; empty for a group that the service does not have.
+pub(crate) fn dead_letter_topics(service: &ServiceDescriptor, group: &str) -> Vec<Topic> {
+    let mut topics = Vec::new();
+    for handler in service.handlers.iter().filter(|handler| service.group_of(handler) == group) {
+        let topic = match handler.policy.dead_letter {
+            DeadLetterTo::Group => Topic::from(format!("dead.{group}")),
+            DeadLetterTo::Topic(topic) => Topic::from_static(topic),
+            DeadLetterTo::Discard => continue,
+        };
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+    }
+    topics
+}
+
+/// What this version or this backend cannot do, all at once.
+pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabilities) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for handler in service.handlers {
+        let mut report =
+            |text: String| problems.push(Problem::new(format!("handler `{}`", handler.name), text));
+        for argument in handler.policy.later {
+            report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
+        }
+        let patterns = filters(handler).into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
+        patterns.for_each(|pattern| {
+            report(format!("the pattern \"{pattern}\" cannot be subscribed to on {backend}"));
+        });
+        match handler.policy.order {
+            Order::Key if !can.key_order => {
+                report(format!("{backend} cannot keep `order = key`; say `order = none`"));
+            }
+            Order::Partition if !can.partition_order => {
+                report(format!("{backend} cannot keep `order = partition`"));
+            }
+            Order::Key | Order::Partition | Order::None => {}
+        }
+        match handler.policy.start {
+            Some(Start::Earliest) if !can.start_earliest => {
+                report(format!(
+                    "{backend} keeps no history, so `start = earliest` cannot be had; leave `start` out"
+                ));
+            }
+            Some(Start::Latest) if !can.start_latest => report(format!("{backend} has no `start = latest`")),
+            Some(_) | None => {}
+        }
+    }
+    problems
+}

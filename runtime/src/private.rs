@@ -1,0 +1,100 @@
+//! All that generated code names. Nothing here is covered by semantic versioning.
+
+pub use std::time::Duration;
+
+pub use crate::{
+    attempts::Attempts,
+    check::{batch_mismatch, handler_conflict, name_clash, topic_mismatch, topic_missing},
+    codec::{DecodeError, EncodeError, Encoded},
+    event::{Event, EventDescriptor, EventSet, Events},
+    extract::FromDelivery,
+    handler::{Handler, HandlerDescriptor, Provides, RunsIn},
+    input::{Arrival, Incoming, Input, Member},
+    key::{Key, KeyText},
+    outcome::{HandlerError, Outcome},
+    outputs::{Outbox, Outputs, Rejection},
+    policy::{Backoff, DeadLetterTo, Order, Policy, Start, Unhandled},
+    scope::States,
+    service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
+};
+use crate::{attempts::Pinned, outcome::OrFail};
+
+/// Reads an event.
+///
+/// # Errors
+/// The payload is not an `E`, or its content type is another.
+pub fn decode<E: Event>(incoming: &Incoming<'_>) -> Result<E, DecodeError> {
+    crate::codec::decode(incoming)
+}
+
+/// Writes an event.
+///
+/// # Errors
+/// Its `Serialize` fails.
+pub fn encode<E: Event>(event: &E, into: &mut Encoded) -> Result<&'static EventDescriptor, EncodeError> {
+    into.write(event).map(|()| &E::DESCRIPTOR)
+}
+
+/// What arrived is no variant of the set.
+///
+/// # Errors
+/// Always.
+pub fn not_in_set<S>(set: &str, incoming: &Incoming<'_>) -> Result<S, DecodeError> {
+    Err(DecodeError::foreign(set, incoming))
+}
+
+/// `Input::from_arrival` of everything that takes one delivery.
+///
+/// # Errors
+/// The payload does not decode.
+pub fn single<M: Member>(arrival: &Arrival<'_>) -> Result<M, Rejection> {
+    crate::input::single(arrival)
+}
+
+/// `Outputs::collect` of an event or set.
+///
+/// # Errors
+/// It cannot be encoded, or is too large.
+pub fn push<S: EventSet>(event: &S, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+    outbox.push(event)
+}
+
+/// Takes an argument after the first.
+///
+/// # Errors
+/// Whatever the extractor refuses.
+pub fn extract<A: FromDelivery>(arrival: &Arrival<'_>) -> Result<A, Rejection> {
+    let incoming = arrival.first();
+    let needs = incoming.scope.state.get::<A::Needs>();
+    let Some(needs) = needs else {
+        let error = std::any::type_name::<A::Needs>();
+        let missing = Err::<A, _>(format!("the service has no state {error}")).or_dead_letter();
+        return missing.map_err(|error| Rejection::failed(&error));
+    };
+    A::from_delivery(incoming, needs).map_err(|error| Rejection::failed(&error))
+}
+
+/// The slots of a handler.
+pub fn attempts<H, F>(slots: usize, call: H) -> Box<dyn Attempts>
+where
+    H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send + 'static,
+    F: Future<Output: Outputs> + Send + 'static,
+{
+    Box::new(Pinned::new(call, slots))
+}
+
+/// The descriptor of a handler that finds its state in `S`.
+#[must_use]
+pub const fn listed<S, H: RunsIn<S>>() -> HandlerDescriptor {
+    H::DESCRIPTOR
+}
+
+/// An extractor that finds in `S` what it needs.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot ask for `{Self}`",
+    label = "not an extractor",
+    note = "arguments after the first are `State<_>`, `Metadata`, `Publisher<_>`, `Attempt`, `Shutdown` or your own `impl FromDelivery`"
+)]
+pub trait AskedIn<S> {}
+
+impl<S: Provides<A::Needs>, A: FromDelivery> AskedIn<S> for A {}

@@ -1,0 +1,360 @@
+//! Services at work: starting, watching, stopping.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::{pending, poll_fn},
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    backend::{BoxFuture, Consumer, Subscription},
+    bus::{Core, Runs},
+    dispatch::{Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    error::{Error, ErrorKind, Result},
+    event::EventDescriptor,
+    plan::Wiring,
+    policy::Unhandled,
+    scope::Scope,
+    stats::{GroupStats, Stats},
+};
+
+/// Starts several services in one process.
+///
+/// # Errors
+/// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
+pub async fn start<'a>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>) -> Result<Running> {
+    let cores: Vec<Arc<Core>> = services.into_iter().map(|service| Arc::clone(service.core().0)).collect();
+    for core in &cores {
+        core.begin()?;
+    }
+    let mut consumers: Vec<(usize, &Wiring, Box<dyn Consumer>)> = Vec::new();
+    for (at, core) in cores.iter().enumerate() {
+        for wiring in &core.wirings {
+            consumers.push((at, wiring, core.backend.subscribe(&wiring.subscription).await?));
+        }
+    }
+    let mut members = Vec::new();
+    let mut workers = Vec::new();
+    let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
+    for (at, wiring, consumer) in consumers {
+        let core = &cores[at];
+        let (control, counters) = (Arc::new(Control::default()), Arc::new(Counters::default()));
+        let runners = wiring.handlers.iter().map(|handler| {
+            let mut shared =
+                core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
+            let permits = shared.nth(1).map(|_| {
+                let free = usize::from(handler.policy.concurrency);
+                let entry = permits.entry((at, handler.name));
+                Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
+            });
+            let scope = Scope {
+                handler: handler.name,
+                group: wiring.subscription.group.clone(),
+                attempts: handler.policy.attempts,
+                state: Arc::clone(&core.state),
+                outlet: Arc::clone(&core.outlet),
+                shutdown: core.shutdown.subscribe(),
+            };
+            Runner::new(handler, Arc::new(scope), permits)
+        });
+        let runners = runners.collect();
+        let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
+        let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
+        workers.push(Worker::new(Setup {
+            subscription: wiring.subscription.clone(),
+            routes: Routes::new(&wiring.subscription.filter, wiring.handlers.clone(), known),
+            consumer,
+            runners,
+            unhandled: strictest(wiring),
+            outlet: Arc::clone(&core.outlet),
+            control: Arc::clone(&control),
+            counters: Arc::clone(&counters),
+            tuning: core.tuning,
+        }));
+        let service = core.service.name;
+        members.push(Member {
+            core: at,
+            service,
+            subscription: wiring.subscription.clone(),
+            control,
+            counters,
+        });
+    }
+    let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
+    let inner = Arc::new(Inner { cores, members, status });
+    for worker in workers {
+        spawn(work(worker, Arc::clone(&inner)));
+    }
+    spawn(close(Arc::clone(&inner)));
+    Ok(Running { inner })
+}
+
+/// Runs several services until `signal` completes, then drains and closes them.
+///
+/// # Errors
+/// As for [`start`]; `Fatal` when consuming cannot go on; what closing reports.
+pub async fn run<'a, F>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>, signal: F) -> Result<()>
+where
+    F: Future<Output: StopNow>,
+{
+    let running = start(services).await?;
+    let mut signal = pin!(signal);
+    let mut finished = pin!(running.finished());
+    let stop = poll_fn(|cx| {
+        if let Poll::Ready(result) = finished.as_mut().poll(cx) {
+            return Poll::Ready(Err(result));
+        }
+        signal.as_mut().poll(cx).map(Ok)
+    })
+    .await;
+    let hurry = match stop {
+        Ok(stop) => stop.second(),
+        Err(result) => return result,
+    };
+    let mut hurry = pin!(hurry);
+    let mut stopped = pin!(running.stop());
+    let mut hurried = false;
+    poll_fn(|cx| {
+        if !hurried && hurry.as_mut().poll(cx).is_ready() {
+            hurried = true;
+            running.hurry();
+        }
+        stopped.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// The one place where the bus spawns a task.
+#[allow(clippy::disallowed_methods, reason = "every task is counted by `Status` and ends with it")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(task));
+}
+
+fn strictest(wiring: &Wiring) -> Unhandled {
+    let wishes = wiring.handlers.iter().map(|handler| handler.policy.unhandled);
+    wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
+        (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
+        (Unhandled::DeadLetter, _) | (_, Unhandled::DeadLetter) => Unhandled::DeadLetter,
+        (Unhandled::Skip, Unhandled::Skip) => Unhandled::Skip,
+    })
+}
+
+/// Services that consume. Dropping it stops them in the background, as [`stop`](Self::stop) does.
+pub struct Running {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cores: Vec<Arc<Core>>,
+    members: Vec<Member>,
+    status: watch::Sender<Status>,
+}
+
+struct Member {
+    core: usize,
+    service: &'static str,
+    subscription: Subscription,
+    control: Arc<Control>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+struct Status {
+    /// Workers that have not ended.
+    working: usize,
+    error: Option<Error>,
+    closed: bool,
+}
+
+impl Running {
+    /// Completes when everything that was published before the call is settled by every group of these services.
+    ///
+    /// What a handler returns is published before its delivery is settled, so a pipeline of n steps is empty after
+    /// n calls.
+    ///
+    /// # Errors
+    /// `Closed` when the services stop meanwhile, `Fatal` when they fail.
+    pub async fn caught_up(&self) -> Result<()> {
+        let inner = &self.inner;
+        let mut waiting: Vec<BoxFuture<'_, Result<()>>> = Vec::new();
+        for member in &inner.members {
+            waiting.push(inner.cores[member.core].backend.caught_up(&member.subscription));
+        }
+        let mut finished = pin!(self.finished());
+        poll_fn(|cx| {
+            let mut at = 0;
+            while let Some(next) = waiting.get_mut(at) {
+                match next.as_mut().poll(cx) {
+                    Poll::Ready(Ok(())) => drop(waiting.swap_remove(at)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => at += 1,
+                }
+            }
+            if waiting.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            finished.as_mut().poll(cx).map(|result| {
+                result?;
+                Err(Error::new(
+                    ErrorKind::Closed,
+                    "wait",
+                    "the services were stopped before they had caught up",
+                ))
+            })
+        })
+        .await
+    }
+
+    /// What became of every delivery so far, by group and subscription, and what was published, by topic.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let groups = self.inner.members.iter().map(|member| {
+            let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
+            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
+                &*member.counters;
+            GroupStats {
+                service: member.service,
+                group: member.subscription.group.clone(),
+                topic: member.subscription.filter.to_string(),
+                received: read(received),
+                handled: read(handled),
+                discarded: read(discarded),
+                skipped: read(skipped),
+                dead_lettered: read(dead_lettered),
+                retried: read(retried),
+            }
+        });
+        let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
+        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
+    }
+
+    /// Completes when the services have stopped: by [`stop`](Self::stop), or because consuming cannot go on.
+    ///
+    /// # Errors
+    /// `Fatal`, and what closing reports.
+    pub async fn finished(&self) -> Result<()> {
+        let mut status = self.inner.status.subscribe();
+        // The sender lives in `inner`, which this borrows.
+        let Ok(status) = status.wait_for(|status| status.closed).await else { return Ok(()) };
+        status.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Stops: no new attempt starts, running ones have the drain (20 s) to finish, what waits is left unsettled and
+    /// comes again; then everything settled is flushed, and the connections close. Idempotent.
+    ///
+    /// # Errors
+    /// As for [`finished`](Self::finished).
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the stop back.
+    pub async fn stop(&self) -> Result<()> {
+        self.inner.stop();
+        self.finished().await
+    }
+
+    /// Ends a drain that is under way: running handlers are dropped unsettled. Stops if need be.
+    pub fn hurry(&self) {
+        self.inner.stop();
+        self.inner.members.iter().for_each(|member| member.control.hurry());
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        for core in &self.cores {
+            core.shutdown.send_replace(true);
+        }
+        self.members.iter().for_each(|member| member.control.stop());
+        // A service without subscriptions has no worker whose end would be noticed.
+        self.status.send_modify(|_| {});
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.cores.iter().all(|core| *core.shutdown.borrow())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.inner.stop();
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let services: Vec<_> = self.inner.cores.iter().map(|core| core.service.name).collect();
+        f.debug_struct("Running").field("services", &services).finish_non_exhaustive()
+    }
+}
+
+/// Runs one worker to its end; a fatal one stops all the others.
+async fn work(worker: Worker, inner: Arc<Inner>) {
+    let ended = Ended(inner);
+    let result = worker.await;
+    if let Err(error) = result {
+        tracing::error!(%error, "consuming cannot go on; the services stop");
+        ended.0.status.send_modify(|status| _ = status.error.get_or_insert(error));
+        ended.0.stop();
+    }
+}
+
+/// Counts a worker as ended, even if it panics.
+struct Ended(Arc<Inner>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        self.0.status.send_modify(|status| {
+            status.working -= 1;
+            if panicked {
+                let text = "a worker of the bus panicked; please report it";
+                status.error.get_or_insert_with(|| Error::new(ErrorKind::Fatal, "dispatch", text));
+            }
+        });
+        if panicked {
+            self.0.stop();
+        }
+    }
+}
+
+/// Closes the publishing side when every worker has ended, and says that all is closed.
+async fn close(inner: Arc<Inner>) {
+    let mut status = inner.status.subscribe();
+    let done = |status: &Status| status.working == 0 && inner.is_stopping();
+    // The sender lives in `inner`.
+    let _ = status.wait_for(done).await;
+    for core in &inner.cores {
+        core.outlet.close();
+        if let Err(error) = core.backend.close().await {
+            tracing::warn!(service = core.service.name, %error, "the backend did not close cleanly");
+            inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
+        }
+        tracing::info!(service = core.service.name, "stopped");
+    }
+    inner.status.send_modify(|status| status.closed = true);
+}
+
+/// What a signal's future gives: whether, and when, a second one hurries.
+pub trait StopNow {
+    /// Completes when the drain is to be cut short.
+    #[doc(hidden)]
+    fn second(self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// One signal, and no second.
+impl StopNow for () {
+    fn second(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(pending())
+    }
+}
+
+impl StopNow for crate::signal::SecondSignal {
+    fn second(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.wait())
+    }
+}

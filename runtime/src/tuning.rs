@@ -1,0 +1,49 @@
+//! The constants of the delivery promises, each of which is an option.
+
+use std::time::Duration;
+
+use crate::policy::Limits;
+
+/// How a bus runs, beside what its handlers say. The defaults are those of the delivery promises.
+///
+/// ```
+/// use std::time::Duration;
+/// use typebus::Tuning;
+///
+/// let tuning = Tuning { drain: Duration::from_secs(5), ..Tuning::default() };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// How much each subscription may have taken and not settled: 1,000 deliveries, 32 MiB, a gap of 20,000.
+    pub limits: Limits,
+    /// How long running handlers may go on after a stop: 20 s.
+    pub drain: Duration,
+    /// How long the consumers may take to close after the drain: 10 s.
+    pub close: Duration,
+    /// How long running handlers may go on after a revocation: 10 s.
+    pub revoke_grace: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            drain: Duration::from_secs(20),
+            close: Duration::from_secs(10),
+            revoke_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Tuning {
+    /// Limits under which nothing could be taken.
+    pub(crate) fn problems(&self) -> Vec<crate::Problem> {
+        let Limits { held, held_bytes, gap } = self.limits;
+        let zero = [("held", held == 0), ("held_bytes", held_bytes == 0), ("gap", gap == 0)];
+        let zero = zero.into_iter().filter(|(_, zero)| *zero);
+        zero.map(|(name, _)| {
+            crate::Problem::new(format!("`limits.{name}`"), "is 0, so nothing could be taken; say at least 1")
+        })
+        .collect()
+    }
+}

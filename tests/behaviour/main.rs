@@ -1,0 +1,3 @@
+//! What a program sees of the bus, through the public API.
+
+mod smoke;

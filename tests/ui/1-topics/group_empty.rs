@@ -1,0 +1,11 @@
+//! A group has a name.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler(group = "")]
+async fn charge(_: OrderPlaced) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+//! A service has a name.
+typebus::service! {
+    pub Billing = "" {}
+}
+
+fn main() {}

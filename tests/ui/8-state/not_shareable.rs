@@ -1,0 +1,12 @@
+//! State is shared between threads.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Billing = "billing" { state: [std::rc::Rc<Gateway>] }
+}
+
+fn main() {}
