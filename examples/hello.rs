@@ -33,8 +33,7 @@ async fn main() -> typebus::Result<()> {
     let bus = Bus::<Town>::builder().connect("memory:").await?;
     let running = bus.start().await?;
     bus.publish(&Arrived { name: "Ada".into() }).await?;
-    bus.publish(&Arrived { name: "Grace".into() }).await?;
-    running.caught_up().await?; // the guests are greeted ..
-    running.caught_up().await?; // .. and the greetings spoken
+    running.caught_up().await?; // the guest is greeted ..
+    running.caught_up().await?; // .. and the greeting spoken
     running.stop().await
 }

@@ -32,8 +32,8 @@ pub struct Contents {
     pub others: BTreeMap<String, u64>,
     /// What triage decided, by priority.
     pub decisions: BTreeMap<Priority, u64>,
-    /// Pull requests that wait for a review, and the lines in them.
-    pub reviews: (u64, u64),
+    /// Pull requests that wait for a review.
+    pub reviews: u64,
     /// Batches. How many there are depends on the time of day.
     #[serde(skip)]
     pub batches: u64,
@@ -64,7 +64,8 @@ impl Shelves {
 #[handler(topic = "github.>", order = none, batch(max = 100, wait = "5ms"))]
 async fn keep(batch: Batch<AnyEvent>, shelves: State<Shelves>) -> Result<(), Failure> {
     let others = batch.iter().filter(|event| event.is::<OtherWebhook>());
-    let others = others.map(|event| event.decode::<OtherWebhook>()).collect::<Result<Vec<_>, _>>().or_dead_letter()?;
+    let others =
+        others.map(|event| event.decode::<OtherWebhook>()).collect::<Result<Vec<_>, _>>().or_dead_letter()?;
     let mut contents = shelves.lock();
     contents.batches += 1;
     for event in &batch {
@@ -92,9 +93,6 @@ async fn list(decision: Decision, shelves: State<Shelves>) {
     let mut contents = shelves.lock();
     match decision {
         Decision::Triaged(it) => *contents.decisions.entry(it.priority).or_default() += 1,
-        Decision::ReviewWanted(it) => {
-            contents.reviews.0 += 1;
-            contents.reviews.1 += it.lines;
-        }
+        Decision::ReviewWanted(_) => contents.reviews += 1,
     }
 }

@@ -1,10 +1,10 @@
-//! `digest`: what happened to the code of each repository, folded in order.
+//! `digest`: how the checks of each repository went, folded in order.
 //!
-//! Four handlers, one for each type, share the topic `github.code`. They are one group, so they share its lanes too:
-//! no two of them ever run for one repository at once, and each sees what the one before left.
+//! Six handlers, one for each type, share the topic `github.ci`. They are one group, so they share its lanes too: no two
+//! of them ever run for one repository at once, and each finds what the one before left.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,14 +12,17 @@ use serde::Serialize;
 use typebus::prelude::*;
 
 use crate::{
-    events::{CommitCommented, Push, RefCreated, RefDeleted},
+    events::{
+        CheckRunChanged, CheckSuiteChanged, CommitStatus, DeploymentChanged, Repository, WorkflowJobChanged,
+        WorkflowRunChanged,
+    },
     failing::{SEED, fold},
 };
 
 service! {
-    /// Keeps a digest of the code of each repository.
+    /// Keeps a digest of the checks of each repository.
     pub Digest = "digest" {
-        handles: [pushed, created, deleted, commented],
+        handles: [workflow_run, workflow_job, check_run, check_suite, status, deployment],
         state: [Digests],
     }
 }
@@ -28,27 +31,25 @@ service! {
 #[derive(Debug, Clone, Default)]
 pub struct Digests(Arc<Mutex<BTreeMap<String, RepositoryDigest>>>);
 
-/// What happened to the code of a repository.
+/// How the checks of a repository went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepositoryDigest {
     /// Events in all.
     pub events: u64,
-    /// Pushes.
-    pub pushes: u64,
-    /// Commits in them.
-    pub commits: u64,
-    /// Comments on commits.
-    pub comments: u64,
-    /// Branches and tags that were created and not deleted since.
-    pub refs: BTreeSet<String>,
-    /// All of it folded into one number, so that any two that change places change it.
+    /// Those that said success.
+    pub passed: u64,
+    /// Those that said failure, in one word or another.
+    pub failed: u64,
+    /// What each check said last.
+    pub latest: BTreeMap<String, String>,
+    /// All of it folded into one number, so that any two events that change places change it.
     #[serde(serialize_with = "hexadecimal")]
     pub hash: u64,
 }
 
 impl Default for RepositoryDigest {
     fn default() -> Self {
-        Self { events: 0, pushes: 0, commits: 0, comments: 0, refs: BTreeSet::new(), hash: SEED }
+        Self { events: 0, passed: 0, failed: 0, latest: BTreeMap::new(), hash: SEED }
     }
 }
 
@@ -59,16 +60,22 @@ impl Digests {
         self.lock().clone()
     }
 
-    /// One more event of a repository.
-    async fn add(&self, repository: &str, delivery: &str, change: impl FnOnce(&mut RepositoryDigest)) {
+    /// One more event of a repository: what a check says now.
+    async fn add(&self, repository: &Repository, delivery: &str, check: &str, verdict: &str) {
+        let mut digest = self.lock().get(&repository.full_name).cloned().unwrap_or_default();
         // Here a real service would await its database. If the bus let another handler of this repository run
-        // meanwhile, one of the two would be lost, and the hash would tell.
-        let mut digest = self.lock().get(repository).cloned().unwrap_or_default();
+        // meanwhile, one of the two events would be lost, and the numbers would tell.
         tokio::task::yield_now().await;
         digest.events += 1;
-        digest.hash = fold(digest.hash, delivery.as_bytes());
-        change(&mut digest);
-        self.lock().insert(repository.to_owned(), digest);
+        match verdict {
+            "success" => digest.passed += 1,
+            "failure" | "error" | "timed_out" | "cancelled" | "action_required" => digest.failed += 1,
+            _ => {}
+        }
+        digest.hash =
+            [delivery, check, verdict].iter().fold(digest.hash, |hash, text| fold(hash, text.as_bytes()));
+        digest.latest.insert(check.to_owned(), verdict.to_owned());
+        self.lock().insert(repository.full_name.clone(), digest);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RepositoryDigest>> {
@@ -76,77 +83,89 @@ impl Digests {
     }
 }
 
-/// Counts a push and its commits.
+/// What a run of a workflow says, once it has ended.
 #[handler]
-async fn pushed(push: Push, digests: State<Digests>) {
-    let add = |digest: &mut RepositoryDigest| {
-        digest.pushes += 1;
-        digest.commits += push.commits.len() as u64;
-        digest.hash = fold(digest.hash, push.after.as_bytes());
-    };
-    digests.add(&push.repository.full_name, &push.delivery, add).await;
+async fn workflow_run(event: WorkflowRunChanged, digests: State<Digests>) {
+    let run = &event.workflow_run;
+    let verdict = run.conclusion.as_ref().unwrap_or(&run.status);
+    digests.add(&event.repository, &event.delivery, &run.name, verdict).await;
 }
 
-/// Remembers a new branch or tag.
+/// What a job says.
 #[handler]
-async fn created(created: RefCreated, digests: State<Digests>) {
-    let add = |digest: &mut RepositoryDigest| {
-        digest.refs.insert(format!("{} {}", created.ref_type, created.git_ref));
-    };
-    digests.add(&created.repository.full_name, &created.delivery, add).await;
+async fn workflow_job(event: WorkflowJobChanged, digests: State<Digests>) {
+    let job = &event.workflow_job;
+    let verdict = job.conclusion.as_ref().unwrap_or(&job.status);
+    digests.add(&event.repository, &event.delivery, &job.name, verdict).await;
 }
 
-/// Forgets a branch or tag.
+/// What a single check says.
 #[handler]
-async fn deleted(deleted: RefDeleted, digests: State<Digests>) {
-    let add = |digest: &mut RepositoryDigest| {
-        digest.refs.remove(&format!("{} {}", deleted.ref_type, deleted.git_ref));
-    };
-    digests.add(&deleted.repository.full_name, &deleted.delivery, add).await;
+async fn check_run(event: CheckRunChanged, digests: State<Digests>) {
+    let check = &event.check_run;
+    let verdict = check.conclusion.as_ref().unwrap_or(&check.status);
+    digests.add(&event.repository, &event.delivery, &check.name, verdict).await;
 }
 
-/// Counts a comment.
+/// What all checks of a commit say.
 #[handler]
-async fn commented(commented: CommitCommented, digests: State<Digests>) {
-    let add = |digest: &mut RepositoryDigest| {
-        digest.comments += 1;
-        digest.hash = fold(digest.hash, commented.comment.body.as_bytes());
-    };
-    digests.add(&commented.repository.full_name, &commented.delivery, add).await;
+async fn check_suite(event: CheckSuiteChanged, digests: State<Digests>) {
+    let suite = &event.check_suite;
+    let verdict = suite.conclusion.as_ref().or(suite.status.as_ref()).map_or("queued", String::as_str);
+    digests.add(&event.repository, &event.delivery, "all checks", verdict).await;
 }
 
+/// What somebody else's CI says.
+#[handler]
+async fn status(event: CommitStatus, digests: State<Digests>) {
+    digests.add(&event.repository, &event.delivery, &event.context, &event.state).await;
+}
+
+/// How far a deployment is.
+#[handler]
+async fn deployment(event: DeploymentChanged, digests: State<Digests>) {
+    let check = format!("deployment to {}", event.deployment.environment);
+    digests.add(&event.repository, &event.delivery, &check, &event.deployment_status.state).await;
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn hexadecimal<S: serde::Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{hash:016x}"))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use super::*;
-    use crate::webhook::{Delivery, Webhook};
+    use crate::{
+        lines::EXAMPLES,
+        webhook::{Delivery, Webhook},
+    };
 
-    /// A handler is a function; a test may call it.
+    /// A handler is a function: a test calls it.
     #[tokio::test]
     async fn a_digest_counts_and_the_order_shows_in_its_hash() {
-        let file = include_str!("../data/github-webhooks.ndjson");
-        let pushes: Vec<Push> = file
+        let file = std::fs::read_to_string(EXAMPLES).unwrap();
+        let read = file
             .lines()
             .zip(1..)
-            .filter_map(|(line, number)| match Delivery::read(number, 1, Ok(line.as_bytes())).webhook {
-                Webhook::Push(push) => Some(push),
-                _ => None,
-            })
-            .collect();
-        let forth = Digests::default();
-        for push in pushes.iter().cloned() {
-            pushed(push, forth.clone().into()).await;
-        }
-        let back = Digests::default();
-        for push in pushes.into_iter().rev() {
-            pushed(push, back.clone().into()).await;
+            .map(|(line, number)| Delivery::read(number, 1, Ok(line.as_bytes())).webhook);
+        let runs = read.filter_map(|webhook| match webhook {
+            Webhook::WorkflowRunChanged(run) => Some(run),
+            _ => None,
+        });
+        let runs: Vec<WorkflowRunChanged> = runs.collect();
+        let (forth, back) = (Digests::default(), Digests::default());
+        for (one, other) in runs.iter().zip(runs.iter().rev()) {
+            workflow_run(one.clone(), forth.clone().into()).await;
+            workflow_run(other.clone(), back.clone().into()).await;
         }
         let (forth, back) = (forth.snapshot(), back.snapshot());
-        assert_eq!(forth.values().map(|digest| (digest.pushes, digest.commits)).max(), Some((7, 2)));
-        assert!(forth.keys().eq(back.keys()));
-        assert_ne!(forth, back);
+        let of = |digests: &BTreeMap<String, RepositoryDigest>| {
+            let digest = &digests["octo-org/octo-repo"];
+            (digest.events, digest.passed, digest.failed)
+        };
+        assert_eq!((of(&forth), of(&back)), ((4, 2, 1), (4, 2, 1)));
+        assert_ne!(forth["octo-org/octo-repo"].hash, back["octo-org/octo-repo"].hash);
     }
 }

@@ -75,6 +75,7 @@ pub async fn publish(
 
 fn read(source: &Source, repeat: u64, to: &mpsc::Sender<Delivery>) -> Result<(), SourceError> {
     for repeat in 1..=repeat {
+        tracing::info!(repeat, file = %source.path().display(), "reading");
         let mut lines = source.read()?;
         while let Some((number, line)) = lines.next_line()? {
             let blank = line == Ok(b"");

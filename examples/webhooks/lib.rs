@@ -1,9 +1,9 @@
 //! GitHub's webhooks through typebus: `cargo run --example webhooks`.
 //!
 //! ```text
-//! lines ─▶ gateway ─▶ github.code ────────────────────────▶ digest     one digest per repository, in key order
+//! lines ─▶ gateway ─▶ github.ci ──────────────────────────▶ digest     one digest per repository, in key order
 //!            │        github.issues, github.pulls ────────▶ triage ─▶ triage.decisions, triage.reviews ─▶ archive
-//!            │        github.>  (these and seven more) ───────────────────────────────── in batches ────▶ archive
+//!            │        github.>, all nine topics, in batches ─────────────────────────────────────────────▶ archive
 //!            └──────▶ gateway.unreadable ─────────────────▶ triage ─▶ dead letters
 //! ```
 //!

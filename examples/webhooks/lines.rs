@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The webhooks that come with the example.
+pub const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/github-webhooks.ndjson");
+
 /// The longest line that is read; GitHub itself sends no more.
 pub const MAX_LINE_BYTES: usize = 25 * 1024 * 1024;
 
@@ -136,18 +139,31 @@ impl Lines {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use super::*;
 
-    fn file(name: &str, bytes: &[u8]) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("typebus-webhooks-{}-{name}", std::process::id()));
-        std::fs::write(&path, bytes).unwrap();
-        path
+    /// A file that is gone when the test ends.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        fn new(name: &str, bytes: &[u8]) -> Self {
+            let path = std::env::temp_dir().join(format!("typebus-webhooks-{}-{name}", std::process::id()));
+            std::fs::write(&path, bytes).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 
     #[test]
     fn lines_are_numbered_from_1_blank_ones_too_and_a_missing_last_newline_is_fine() {
-        let source = Source::open(file("lines", b"\xef\xbb\xbf one \r\n\n\xff\xfe\nfour")).unwrap();
+        let file = Temporary::new("lines", b"\xef\xbb\xbf one \r\n\n\xff\xfe\nfour");
+        let source = Source::open(&file.0).unwrap();
         assert_eq!(source.lines(), 4);
         let mut lines = source.read().unwrap();
         let mut seen = Vec::new();
@@ -168,10 +184,10 @@ mod tests {
         let directory = Source::open("/").unwrap_err().to_string();
         assert!(directory.contains("/ is not a regular file"), "{directory}");
         for (name, bytes) in [("empty", "".as_bytes()), ("blank", b"\n  \r\n\n")] {
-            let path = file(name, bytes);
-            let empty = Source::open(&path).unwrap_err().to_string();
+            let file = Temporary::new(name, bytes);
+            let empty = Source::open(&file.0).unwrap_err().to_string();
             assert!(
-                empty.contains(&format!("{} is empty: it should hold one JSON", path.display())),
+                empty.contains(&format!("{} is empty: it should hold one JSON", file.0.display())),
                 "{empty}"
             );
         }
@@ -181,7 +197,8 @@ mod tests {
     fn a_line_that_is_too_long_costs_itself_only() {
         let mut bytes = vec![b'x'; MAX_LINE_BYTES + 10];
         bytes.extend_from_slice(b"\nshort\n");
-        let source = Source::open(file("long", &bytes)).unwrap();
+        let file = Temporary::new("long", &bytes);
+        let source = Source::open(&file.0).unwrap();
         assert_eq!(source.lines(), 2);
         let mut lines = source.read().unwrap();
         assert!(matches!(lines.next_line(), Ok(Some((1, Err(TooLong(_)))))));

@@ -11,7 +11,7 @@ use std::{
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use webhooks_example::{
-    lines::Source,
+    lines::{EXAMPLES, Source},
     progress::Progress,
     run::{Options, run},
     summary::Summary,
@@ -24,9 +24,9 @@ use webhooks_example::{
 #[derive(Debug, Parser)]
 #[command(name = "webhooks")]
 struct Arguments {
-    /// An NDJSON file; each line is {"event": "push", "payload": {..}}
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_FILE)]
-    file: PathBuf,
+    /// An NDJSON file; each line is {"event": "push", "payload": {..}} [default: examples/data/github-webhooks.ndjson]
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
 
     /// Publish the file so many times, for load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -41,8 +41,6 @@ struct Arguments {
     json: bool,
 }
 
-const DEFAULT_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/github-webhooks.ndjson");
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -55,6 +53,13 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if summary.nothing_read() {
+        let file = summary.file.display();
+        let _ = writeln!(
+            io::stderr(),
+            "webhooks: no line of {file} is a webhook; the dead letters say what is wrong with each"
+        );
+    }
     match print(&summary, arguments.json) {
         // Somebody who reads no further, such as `head`, is no failure of ours.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -67,8 +72,9 @@ async fn main() -> ExitCode {
 }
 
 async fn summarize(arguments: &Arguments) -> Result<Summary, Box<dyn std::error::Error>> {
-    let source = Source::open(&arguments.file)?;
+    let source = Source::open(arguments.file.as_deref().unwrap_or(EXAMPLES.as_ref()))?;
     let options = Options { source, repeat: arguments.repeat, fail_rate: arguments.fail_rate };
+    #[expect(clippy::async_yields_async, reason = "the wait for a second signal begins with the first")]
     let interrupt = async { typebus::shutdown_signal().await.wait() };
     Ok(run(&options, Progress::visible(), interrupt).await?)
 }

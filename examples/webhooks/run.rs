@@ -86,12 +86,14 @@ pub async fn run(
     tokio::select! {
         done = work => done?,
         () = two_signals => {}
+        ended = running.finished() => ended?,
         () = progress.watch(&running) => {}
     }
     let elapsed = started.elapsed();
     progress.clear();
 
     let mut summary = Summary {
+        file: options.source.path().to_owned(),
         lines: options.source.lines(),
         repeat: options.repeat,
         fail_rate: options.fail_rate,
@@ -127,15 +129,16 @@ async fn dead_letters(triage: &Bus<Triage>) -> typebus::Result<Vec<DeadLetters>>
     let dead_letters = alike.into_iter().map(|((handler, reason, error, attempts), (count, example))| {
         DeadLetters { group: "triage".to_owned(), handler, reason, error, attempts, count, example }
     });
-    Ok(dead_letters.collect())
+    let mut dead_letters: Vec<DeadLetters> = dead_letters.collect();
+    dead_letters.sort_by(|a, b| (a.example.len(), &a.example).cmp(&(b.example.len(), &b.example)));
+    Ok(dead_letters)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use super::*;
-    use crate::summary::Group;
-
-    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/github-webhooks.ndjson");
+    use crate::{lines::EXAMPLES, summary::Group};
 
     async fn run_twice(file: &std::path::Path, repeat: u64, fail_rate: f64) -> Summary {
         let options = Options { source: Source::open(file).unwrap(), repeat, fail_rate };
@@ -151,19 +154,26 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn two_runs_come_to_the_same_and_every_event_is_accounted_for() {
-        let summary = run_twice(FILE.as_ref(), 3, 0.3).await;
+        let summary = run_twice(EXAMPLES.as_ref(), 3, 0.3).await;
         assert!(summary.balanced && !summary.interrupted);
         for group in &summary.groups {
             assert_eq!(group.published, group.settled(), "{group:?}");
         }
+        let from_gateway = |topic: &&String| topic.starts_with("github.") || topic.starts_with("gateway.");
+        let from_gateway =
+            summary.published.keys().filter(from_gateway).map(|topic| summary.published[topic]);
+        assert_eq!(from_gateway.sum::<u64>(), gateway::expected(&Source::open(EXAMPLES).unwrap(), 3));
         let sum = |count: fn(&Group) -> u64| summary.groups.iter().map(count).sum::<u64>();
-        assert_eq!(summary.published.values().sum::<u64>(), 0);
-        assert_eq!((sum(|it| it.dead_lettered), sum(|it| it.retried)), (16, 0));
+        // Five malformed lines thrice and one poison; its seven retries and those that helped.
+        assert_eq!((summary.published["dead.triage"], sum(|it| it.dead_lettered)), (16, 16));
+        assert!(sum(|it| it.retried) > 7 && sum(|it| it.discarded) > 0 && sum(|it| it.skipped) > 0);
+        assert_eq!(summary.archive.others.values().sum::<u64>(), 3 * 140);
+        assert!(summary.repositories.len() > 5);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn without_failures_only_the_poison_is_retried() {
-        let summary = run_twice(FILE.as_ref(), 1, 0.0).await;
+        let summary = run_twice(EXAMPLES.as_ref(), 1, 0.0).await;
         assert_eq!(summary.groups.iter().map(|it| it.retried).sum::<u64>(), 7);
         let poison = summary.dead_letters.iter().find(|letters| letters.handler == "decide").unwrap();
         assert_eq!((poison.count, poison.attempts, &*poison.example), (1, 8, "335-1"));
@@ -179,6 +189,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("typebus-webhooks-{}-binary", std::process::id()));
         std::fs::write(&path, b"\x7fELF\x02\x01\0\0\n\xff\xfe\xfd\n\0\0\0\n").unwrap();
         let summary = run_twice(&path, 2, 0.0).await;
+        std::fs::remove_file(path).unwrap();
         // Three lines and the five that are added, twice.
         assert_eq!(summary.published["gateway.unreadable"], 16);
         assert!(summary.balanced);
@@ -186,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_ends_it_early_and_what_was_published_is_handled_still() {
-        let options = Options { source: Source::open(FILE).unwrap(), repeat: 1_000_000, fail_rate: 0.0 };
+        let options = Options { source: Source::open(EXAMPLES).unwrap(), repeat: 1_000_000, fail_rate: 0.0 };
         #[expect(clippy::async_yields_async, reason = "a first signal, and the wait for a second")]
         let signal = async {
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;

@@ -1,6 +1,12 @@
 //! What a run comes to: for people, and as JSON for machines.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 use typebus::Stats;
@@ -8,13 +14,17 @@ use typebus::Stats;
 use crate::{
     archive::{Contents, Shelf},
     digest::RepositoryDigest,
-    failing::{SEED, fold},
+    events::Priority,
+    failing::{MALFORMED, SEED, fold},
 };
 
 /// What a run comes to. As JSON it holds only what is the same in every run with the same file and options: no times,
 /// and no numbers of batches.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
+    /// The file.
+    #[serde(skip)]
+    pub file: PathBuf,
     /// Lines of the file.
     pub lines: u64,
     /// How often they were published.
@@ -33,7 +43,7 @@ pub struct Summary {
     pub dead_letters: Vec<DeadLetters>,
     /// What the archive saw.
     pub archive: Contents,
-    /// What happened to the code of each repository.
+    /// How the checks of each repository went.
     pub repositories: BTreeMap<String, RepositoryDigest>,
     /// All of `repositories` in one number, in hexadecimal.
     pub digest: String,
@@ -119,6 +129,14 @@ impl Summary {
         Self { published, groups, balanced, ..Self::default() }
     }
 
+    /// Not one line of the file was a webhook; what is there is what was added.
+    #[must_use]
+    pub fn nothing_read(&self) -> bool {
+        let read: u64 =
+            self.published.iter().filter(|(topic, _)| is_github(topic)).map(|(_, count)| count).sum();
+        read <= 1 && !self.interrupted
+    }
+
     /// Folds the digests into one.
     #[must_use]
     pub fn digest(repositories: &BTreeMap<String, RepositoryDigest>) -> String {
@@ -176,122 +194,153 @@ const ROWS: usize = 12;
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { summary, bold } = *self;
-        let table = |titles| Table { titles, rows: Vec::new(), bold };
-
-        let mut events = table(&["EVENT", "PUBLISHED", "BYTES"]);
-        for (name, Shelf { events: count, bytes }) in &summary.archive.events {
-            events.row([name.clone(), thousands(*count), thousands(*bytes)]);
-        }
-        for (topic, count) in summary.published.iter().filter(|(topic, _)| !receives("github.>", topic) && !is_dead(topic)) {
-            events.row([topic.clone(), thousands(*count), String::new()]);
-        }
-        writeln!(f, "{events}")?;
-
-        let others = &summary.archive.others;
-        if !others.is_empty() {
-            let mut by_count: Vec<_> = others.iter().collect();
-            by_count.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
-            let shown = by_count.iter().take(6).map(|(kind, count)| format!("{kind} {}", thousands(**count)));
-            let shown = shown.collect::<Vec<_>>().join(", ");
-            let more = others.len().saturating_sub(6);
-            let more = if more > 0 { format!(", and {more} kinds more") } else { String::new() };
-            writeln!(f, "github.other is what has no type of its own: {shown}{more}.\n")?;
-        }
-
-        let mut groups = table(&[
-            "GROUP",
-            "LISTENS TO",
-            "PUBLISHED",
-            "HANDLED",
-            "DISCARDED",
-            "SKIPPED",
-            "DEAD",
-            "RETRIES",
-        ]);
-        for group in &summary.groups {
-            let counts = [group.published, group.handled, group.discarded, group.skipped];
-            let counts = counts.into_iter().chain([group.dead_lettered, group.retried]).map(thousands);
-            groups.row([group.group.clone(), group.topic.clone()].into_iter().chain(counts));
-        }
-        writeln!(f, "{groups}")?;
-
-        if !summary.dead_letters.is_empty() {
-            let mut dead = table(&["DEAD LETTERS", "TRIES", "HANDLER", "FOR EXAMPLE", "REASON"]);
-            for letters in summary.dead_letters.iter().take(ROWS) {
-                let (tries, handler) =
-                    (u64::from(letters.attempts), format!("{}::{}", letters.group, letters.handler));
-                let reason = format!("{}: {}", letters.reason, shortened(&letters.error));
-                dead.row([
-                    thousands(letters.count),
-                    thousands(tries),
-                    handler,
-                    letters.example.clone(),
-                    reason,
-                ]);
-            }
-            writeln!(f, "{dead}")?;
-            more(f, summary.dead_letters.len(), "reasons")?;
-        }
-
-        if !summary.repositories.is_empty() {
-            let mut code = table(&["REPOSITORY", "EVENTS", "PUSHES", "COMMITS", "COMMENTS", "DIGEST"]);
-            let mut by_events: Vec<_> = summary.repositories.iter().collect();
-            by_events.sort_by_key(|(name, digest)| (std::cmp::Reverse(digest.events), *name));
-            for (name, it) in by_events.into_iter().take(ROWS) {
-                let counts = [it.events, it.pushes, it.commits, it.comments].map(thousands);
-                let hash = [format!("{:016x}", it.hash)];
-                code.row([name.clone()].into_iter().chain(counts).chain(hash));
-            }
-            writeln!(f, "{code}")?;
-            more(f, summary.repositories.len(), "repositories")?;
-        }
-
-        self.last_lines(f)
+        let Summary { lines, repeat, ref file, .. } = *self.summary;
+        let (lines, file) = (thousands(lines), from_here(file));
+        let times = if repeat == 1 { "once".to_owned() } else { format!("{} times", thousands(repeat)) };
+        let bad = thousands(MALFORMED.len() as u64 * repeat + 1);
+        writeln!(f, "{lines} lines of {}, published {times}; {bad} bad ones were added.\n", file.display())?;
+        self.events(f)?;
+        self.services(f)?;
+        self.dead_letters(f)?;
+        self.repositories(f)?;
+        self.verdict(f)
     }
 }
 
-impl Text<'_> {
-    fn last_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let summary = self.summary;
-        let published = summary.published.iter().filter(|(topic, _)| !is_dead(topic)).map(|(_, count)| count).sum();
-        let settled: u64 = summary.groups.iter().map(Group::settled).sum();
-        let seconds = summary.elapsed.as_secs_f64();
-        let per_second = |count: u64| {
-            let millis = u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-            thousands(count.saturating_mul(1000) / millis)
-        };
-        let (reviews, lines) = summary.archive.reviews;
-        let decisions = summary.archive.decisions.iter().map(|(priority, count)| {
-            format!("{} {}", thousands(*count), format!("{priority:?}").to_lowercase())
-        });
-        writeln!(
-            f,
-            "Triage found {} of priority, and {} pull requests with {} lines that wait for a review.",
-            decisions.collect::<Vec<_>>().join(", "),
-            thousands(reviews),
-            thousands(lines)
-        )?;
-        writeln!(
-            f,
-            "{} events published and {} deliveries settled ({} batches) in {seconds:.2} s: {} events/s, {} deliveries/s.",
-            thousands(published),
-            thousands(settled),
-            thousands(summary.archive.batches),
-            per_second(published),
-            per_second(settled)
-        )?;
-        if summary.balanced {
+impl<'a> Text<'a> {
+    const fn table(&self, titles: &'a [&'a str]) -> Table<'a> {
+        Table { titles, rows: Vec::new(), bold: self.bold }
+    }
+
+    fn events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Contents { events, others, .. } = &self.summary.archive;
+        let mut table = self.table(&["EVENT", "COUNT", "BYTES"]);
+        for (name, Shelf { events, bytes }) in events {
+            table.row([name.clone(), thousands(*events), thousands(*bytes)]);
+        }
+        // The archive does not see these; each of their topics is of one type.
+        let more = self.summary.published.iter();
+        for (topic, count) in
+            more.filter(|(topic, count)| !is_github(topic) && !is_dead(topic) && **count > 0)
+        {
+            table.row([topic.clone(), thousands(*count), String::new()]);
+        }
+        writeln!(f, "{table}")?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let mut by_count: Vec<_> = others.iter().collect();
+        by_count.sort_by_key(|(kind, count)| (Reverse(**count), *kind));
+        let shown = by_count
+            .iter()
+            .take(4)
+            .map(|(kind, count)| format!("{} {}", shortened(kind), thousands(**count)));
+        let mut shown: Vec<String> = shown.collect();
+        match others.len().saturating_sub(shown.len()) {
+            0 => {}
+            more => shown.push(format!("and {} kinds more", thousands(more as u64))),
+        }
+        writeln!(f, "github.other is what has no type of its own: {}.\n", shown.join(", "))
+    }
+
+    fn services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles =
+            &["SERVICE", "LISTENS TO", "PUBLISHED", "HANDLED", "DISCARDED", "SKIPPED", "DEAD", "RETRIES"];
+        let mut table = self.table(titles);
+        for group in &self.summary.groups {
+            let &Group { published, handled, discarded, skipped, dead_lettered, retried, .. } = group;
+            let counts = [published, handled, discarded, skipped, dead_lettered, retried].map(thousands);
+            table.row([group.service.clone(), group.topic.clone()].into_iter().chain(counts));
+        }
+        writeln!(f, "{table}")
+    }
+
+    fn dead_letters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = &self.summary.dead_letters;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.table(&["DEAD", "TRIES", "HANDLER", "EXAMPLE", "REASON", "ERROR"]);
+        for letters in all.iter().take(ROWS) {
+            let (count, tries) = (thousands(letters.count), letters.attempts.to_string());
+            let handler = format!("{}::{}", letters.group, letters.handler);
+            let (example, reason) = (letters.example.clone(), letters.reason.clone());
+            table.row([count, tries, handler, example, reason, shortened(&letters.error)]);
+        }
+        writeln!(f, "{table}")?;
+        more(f, all.len(), "kinds of dead letters")
+    }
+
+    fn repositories(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = &self.summary.repositories;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.table(&["REPOSITORY", "EVENTS", "PASSED", "FAILED", "CHECKS", "DIGEST"]);
+        let mut by_events: Vec<_> = all.iter().collect();
+        by_events.sort_by_key(|(name, digest)| (Reverse(digest.events), *name));
+        for (name, digest) in by_events.into_iter().take(ROWS) {
+            let &RepositoryDigest { events, passed, failed, ref latest, hash } = digest;
+            let counts = [events, passed, failed, latest.len() as u64].map(thousands);
+            table.row([shortened(name)].into_iter().chain(counts).chain([format!("{hash:016x}")]));
+        }
+        writeln!(f, "{table}")?;
+        more(f, all.len(), "repositories")
+    }
+
+    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { archive, elapsed, balanced, interrupted, .. } = self.summary;
+        if !archive.decisions.is_empty() {
+            let [high, normal, low] = [Priority::High, Priority::Normal, Priority::Low]
+                .map(|priority| thousands(archive.decisions.get(&priority).copied().unwrap_or(0)));
+            let reviews = thousands(archive.reviews);
             writeln!(
                 f,
-                "Every group accounts for every event: published = handled + discarded + skipped + dead."
-            )
-        } else if summary.interrupted {
-            writeln!(f, "Interrupted: what was published and is not settled yet was left to the broker.")
-        } else {
-            writeln!(f, "A GROUP DOES NOT ACCOUNT FOR EVERY EVENT that was published for it.")
+                "Triage: {high} high, {normal} normal, {low} low; {reviews} pull requests wait for a review."
+            )?;
+        }
+        let published =
+            self.summary.published.iter().filter(|(topic, _)| !is_dead(topic)).map(|(_, count)| count).sum();
+        let settled = self.summary.groups.iter().map(Group::settled).sum();
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        let per_second = |count: u64| thousands(count.saturating_mul(1000) / millis);
+        writeln!(
+            f,
+            "{} events published and {} deliveries settled in {:.2} s: {} events/s, {} deliveries/s, {} batches.",
+            thousands(published),
+            thousands(settled),
+            elapsed.as_secs_f64(),
+            per_second(published),
+            per_second(settled),
+            thousands(archive.batches)
+        )?;
+        match (balanced, interrupted) {
+            (true, false) => {
+                writeln!(f, "Every event is accounted for: published = handled + discarded + skipped + dead.")
+            }
+            (true, true) => writeln!(f, "Interrupted. What was published by then is accounted for."),
+            (false, true) => writeln!(
+                f,
+                "Interrupted twice. What was published and not handled yet stays with the broker."
+            ),
+            (false, false) => writeln!(
+                f,
+                "NOT EVERY EVENT IS ACCOUNTED FOR: published ≠ handled + discarded + skipped + dead."
+            ),
         }
     }
+}
+
+/// A path as somebody in this directory would write it.
+fn from_here(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let here = std::env::current_dir().unwrap_or_default();
+    whole.strip_prefix(here).map_or(whole.clone(), Path::to_owned)
+}
+
+/// What the gateway publishes, and the archive sees.
+fn is_github(topic: &str) -> bool {
+    receives("github.>", topic)
 }
 
 /// Dead letters are confirmed and counted like events, but they are the same events once more.
@@ -309,7 +358,7 @@ fn more(f: &mut fmt::Formatter<'_>, len: usize, what: &str) -> fmt::Result {
 
 /// An error in one line of a table: no line breaks or control characters, and not too long.
 fn shortened(text: &str) -> String {
-    const MAX: usize = 64;
+    const MAX: usize = 72;
     let mut short: String = text.chars().take(MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MAX).is_some() {
         short.push('…');
@@ -349,9 +398,9 @@ impl fmt::Display for Table<'_> {
         };
         let titles = line(&mut self.titles.iter().copied());
         if self.bold {
-            writeln!(f, "\x1b[1m{titles}\x1b[0m")?
+            writeln!(f, "\x1b[1m{titles}\x1b[0m")?;
         } else {
-            writeln!(f, "{titles}")?
+            writeln!(f, "{titles}")?;
         }
         for row in &self.rows {
             writeln!(f, "{}", line(&mut row.iter().map(String::as_str)))?;
@@ -396,6 +445,6 @@ mod tests {
     #[test]
     fn an_error_stays_in_its_line() {
         assert_eq!(shortened("a\nb"), "a b");
-        assert_eq!(shortened(&"ä".repeat(100)).chars().count(), 65);
+        assert_eq!(shortened(&"ä".repeat(100)).chars().count(), 73);
     }
 }

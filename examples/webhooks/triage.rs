@@ -133,14 +133,19 @@ fn pull(at: &Repository, pull: &PullRequest, what: &str, wanted: bool) -> (Triag
 
 fn triaged(subject: Subject, what: &str, labels: &[Label], author: &str, at: Moment) -> Triaged {
     let labels: Vec<String> = labels.iter().map(|label| label.name.clone()).collect();
-    let priority = match what {
-        _ if labels.iter().any(|label| label == "bug" || label == "security") => Priority::High,
+    let is_bug = labels.iter().any(|label| label == "bug" || label == "security");
+    let is_asked = matches!(
+        what,
         "issue opened"
-        | "issue reopened"
-        | "comment created"
-        | "pull request opened"
-        | "review changes_requested" => Priority::Normal,
-        _ => Priority::Low,
+            | "issue reopened"
+            | "comment created"
+            | "pull request opened"
+            | "review changes_requested"
+    );
+    let priority = match (is_bug, is_asked) {
+        (true, true) => Priority::High,
+        (true, false) | (false, true) => Priority::Normal,
+        (false, false) => Priority::Low,
     };
     Triaged { subject, priority, reason: what.to_owned(), labels, author: author.to_owned(), at }
 }

@@ -97,12 +97,22 @@ fn read(bytes: &[u8], id: &str) -> Result<(String, Webhook), String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to() + 1))?;
     let line: Line<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => format!("no webhook: {error}"),
-        _ => format!("no JSON: {error}"),
+        serde_json::error::Category::Data => format!("no webhook: {}", in_one_line(&error)),
+        _ => format!("no JSON: {}", in_one_line(&error)),
     })?;
-    let webhook =
-        decode(&line.event, line.payload, id).map_err(|error| format!("no {}: {error}", line.event))?;
+    if line.event.is_empty() {
+        return Err("no webhook: its `event` is empty".to_owned());
+    }
+    let webhook = decode(&line.event, line.payload, id)
+        .map_err(|error| format!("no {}: {}", line.event, in_one_line(&error)))?;
     Ok((line.event.into_owned(), webhook))
+}
+
+/// Serde counts lines of JSON, and here all is in one, whose number is not serde's.
+fn in_one_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    format!("{what} at column {}", error.column())
 }
 
 /// Chooses the type. What has none becomes [`OtherWebhook`].
@@ -158,17 +168,16 @@ fn other(kind: &str, payload: serde_json::Map<String, Value>, delivery: String) 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says so by failing")]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::lines::Source;
-
-    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/github-webhooks.ndjson");
+    use crate::lines::{EXAMPLES, Source};
 
     /// A line's event as the program sees it, and as JSON without what we add.
     fn read_all() -> Vec<(u64, String, Delivery)> {
-        let mut lines = Source::open(FILE).unwrap().read().unwrap();
+        let mut lines = Source::open(EXAMPLES).unwrap().read().unwrap();
         let mut all = Vec::new();
         while let Some((number, line)) = lines.next_line().unwrap() {
             let text = std::str::from_utf8(line.unwrap()).unwrap().to_owned();

@@ -79,9 +79,9 @@ impl Args {
                     tokens.extend(quote::quote!(,));
                 }
                 Meta::Path(_) => {}
-                other => {
+                value @ Meta::NameValue(_) => {
                     errors.at(
-                        other,
+                        value,
                         format!("arguments stand in parentheses, as in `#[{name}({})]`", example(grammar)),
                     );
                     unread = true;
@@ -122,7 +122,7 @@ impl Args {
             ));
         }
         let Some((_, written)) = grammar.known.iter().find(|(known, _)| *known == name) else {
-            let known = suggest(&name, "the arguments are", grammar.known.iter().map(|(known, _)| *known));
+            let known = suggest(&name, "argument", grammar.known.iter().map(|(known, _)| *known));
             return Err(syn::Error::new_spanned(key, format!("unknown argument `{name}`; {known}")));
         };
         if self.get(&name).is_some() {
@@ -243,7 +243,7 @@ impl Arg {
     pub(crate) fn positive_duration(&self, errors: &mut Errors) -> Option<Duration> {
         let duration = self.duration(errors)?;
         if duration.is_zero() {
-            errors.at(self.value_tokens(), format!("`{}` must be longer than nothing", plain(&self.key)));
+            errors.at(self.value_tokens(), format!("`{}` must be more than zero", plain(&self.key)));
             return None;
         }
         Some(duration)
@@ -265,8 +265,8 @@ impl Arg {
         let ident = self.parsed(<Ident as syn::ext::IdentExt>::parse_any, list(&names, "or"), errors)?;
         let found = words.iter().find(|(name, _)| ident == *name).map(|(_, value)| *value);
         if found.is_none() {
-            let known = suggest(&ident.to_string(), &format!("`{}` is one of", plain(&self.key)), names);
-            errors.at(&ident, format!("unknown word `{ident}`; {known}"));
+            let known = suggest(&ident.to_string(), "word", names);
+            errors.at(&ident, format!("unknown word `{ident}` for `{}`; {known}", plain(&self.key)));
         }
         found
     }
@@ -366,8 +366,7 @@ mod tests {
     fn every_mistake_is_kept() {
         let (args, errors) =
             parse(quote!(topik = "a", topic = "a" order = key, topic = "b", "c", reply = X, retry =));
-        let known = "the arguments are `topic`, `order`, `retry`, `broadcast` and `concurrency`";
-        let known = known.replacen("the", "The", 1);
+        let known = "There are the arguments `topic`, `order`, `retry`, `broadcast` and `concurrency`";
         assert_eq!(
             errors.messages(),
             [

@@ -67,9 +67,9 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
         }
         _ => None,
     };
-    // Without its parameters a generic type cannot even have a fallback; what uses it says that it is no event.
-    let generic = !input.generics.params.is_empty();
-    let event = (!generic).then(|| EventDef { runtime, ident: input.ident, facts }.expand());
+    // What is generic, or a union, cannot even have a fallback: the traits ask for more than such a type can have.
+    let able = input.generics.params.is_empty() && !matches!(input.data, Data::Union(_));
+    let event = able.then(|| EventDef { runtime, ident: input.ident, facts }.expand());
     let errors = errors.into_tokens();
     quote::quote!(#event #errors)
 }
@@ -149,7 +149,7 @@ fn check_format(args: &Args, errors: &mut Errors) {
             );
         }
         other => {
-            let known = suggest(other, "the formats are", ["json", "msgpack", "cbor"]);
+            let known = suggest(other, "format", ["json", "msgpack", "cbor"]);
             errors.at(&literal, format!("unknown format `{other}`; {known}"));
         }
     }

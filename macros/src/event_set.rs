@@ -1,14 +1,14 @@
 //! `#[derive(EventSet)]`.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Fields, Ident, Type};
 
 use crate::{
     attr::{Args, Grammar},
     errors::Errors,
     event::carried,
-    runtime::{Runtime, last_ident, place, plain},
+    runtime::{Runtime, last_ident, plain},
 };
 
 const GRAMMAR: Grammar = Grammar { known: &[("crate", "crate = path::to::typebus")], later: &[] };
@@ -86,51 +86,68 @@ fn expand(runtime: &Runtime, ident: &Ident, parts: &[Part], valid: bool) -> Toke
     let p = runtime.private();
     let name = plain(ident);
     let parts = if valid { parts } else { &[] };
-    let events = parts.iter().map(|Part { event, .. }| {
-        let span = last_ident(event);
-        let p = runtime.private_at(span);
-        quote_spanned!(place(span)=> #p::Events::One(&<#event as #p::Event>::DESCRIPTOR))
+    let events = parts.iter().map(|part| {
+        let descriptor = part.descriptor(runtime);
+        quote!(#p::Events::One(&#descriptor))
     });
-    let decode = parts.iter().map(|Part { variant, event }| {
-        let span = last_ident(event);
-        let p = runtime.private_at(span);
-        quote_spanned! {place(span)=>
-            if incoming.is::<#event>() {
-                return <#event as #p::EventSet>::decode(incoming).map(Self::#variant);
-            }
-        }
-    });
-    let encode = parts.iter().map(|Part { variant, event }| {
-        let span = last_ident(event);
-        let p = runtime.private_at(span);
-        quote_spanned!(place(span)=> Self::#variant(event) => <#event as #p::EventSet>::encode(event, into),)
-    });
-    let encode = match valid {
-        true => quote!(match self { #(#encode)* }),
-        false => quote!({
-            let _ = into;
-            ::core::unreachable!()
-        }),
-    };
+    let decode = parts.iter().map(|part| part.decode(runtime));
+    let encode = parts.iter().map(|part| part.encode(runtime));
+    let encode = if valid { quote!(match self { #(#encode)* }) } else { quote!(::core::unreachable!()) };
+    let into = if valid { quote!(into) } else { quote!(_) };
+    let carried = carried(ident, &p);
     quote! {
-        #[automatically_derived]
-        impl #p::EventSet for #ident {
-            const EVENTS: #p::Events = #p::Events::Many(&[#(#events),*]);
+        const _: () = {
+            #[automatically_derived]
+            impl #p::EventSet for #ident {
+                const EVENTS: #p::Events = #p::Events::Many(&[#(#events),*]);
 
-            fn decode(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
-                #(#decode)*
-                #p::not_in_set(#name, incoming)
+                fn decode(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
+                    #(#decode)*
+                    #p::not_in_set(#name, incoming)
+                }
+
+                fn encode(
+                    &self,
+                    #into: &mut #p::Encoded,
+                ) -> ::core::result::Result<&'static #p::EventDescriptor, #p::EncodeError> {
+                    #encode
+                }
             }
 
-            fn encode(
-                &self,
-                into: &mut #p::Encoded,
-            ) -> ::core::result::Result<&'static #p::EventDescriptor, #p::EncodeError> {
-                #encode
+            #carried
+        };
+    }
+}
+
+/// In each function it is first of all the descriptor that says what the type owes: of equal errors rustc shows one.
+impl Part {
+    fn descriptor(&self, runtime: &Runtime) -> TokenStream {
+        let event = &self.event;
+        let p = runtime.private_at(last_ident(event));
+        quote!(<#event as #p::Event>::DESCRIPTOR)
+    }
+
+    fn decode(&self, runtime: &Runtime) -> TokenStream {
+        let Self { variant, event } = self;
+        let p = runtime.private_at(last_ident(event));
+        let descriptor = self.descriptor(runtime);
+        quote! {
+            let _ = &#descriptor;
+            if incoming.is::<#event>() {
+                return #p::decode::<#event>(incoming).map(Self::#variant);
             }
         }
     }
-    .into_iter()
-    .chain(carried(ident, &p))
-    .collect()
+
+    fn encode(&self, runtime: &Runtime) -> TokenStream {
+        let Self { variant, event } = self;
+        let p = runtime.private_at(last_ident(event));
+        let descriptor = self.descriptor(runtime);
+        quote! {
+            Self::#variant(event) => {
+                let _ = &#descriptor;
+                #p::encode::<#event>(event, into)
+            }
+        }
+    }
 }

@@ -4,10 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Fields, Ident, Index, Member};
 
-use crate::{
-    nearest::suggest,
-    runtime::{place, plain},
-};
+use crate::{nearest::suggest, runtime::plain};
 
 /// A path whose first part is a field of the struct; the rest is left to rustc.
 pub(crate) struct FieldPath(Vec<Member>);
@@ -49,19 +46,11 @@ impl FieldPath {
         let message = match names[..] {
             [] => format!("no field `{}` on `{ty}`, which has no fields", text(first)),
             _ => {
-                let known = suggest(&text(first), "its fields are", names.iter().map(String::as_str));
+                let known = suggest(&text(first), "field", names.iter().map(String::as_str));
                 format!("no field `{}` on `{ty}`; {known}", text(first))
             }
         };
         Err((span(first), message))
-    }
-
-    /// `&self.customer.id`, placed so that an error points at the last part.
-    pub(crate) fn borrow(&self) -> TokenStream {
-        let place = place(self.span());
-        let parts = &self.0;
-        let (and, this) = (quote::quote_spanned!(place=> &), quote!(self));
-        quote!(#and #this #(.#parts)*)
     }
 
     /// The place of the last part.

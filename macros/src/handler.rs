@@ -8,7 +8,6 @@ use quote::{ToTokens, quote};
 use syn::{
     Attribute, FnArg, Ident, LitStr, ReturnType, Safety, Signature, Type, Visibility,
     parse::{Parse, ParseStream},
-    spanned::Spanned,
 };
 
 use self::policy::PolicyDef;
@@ -79,8 +78,7 @@ struct Facts {
     input: Type,
     /// Those of the others.
     extractors: Vec<Type>,
-    /// What it returns; `None` is `()`.
-    output: Option<Type>,
+    output: Type,
 }
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -89,8 +87,9 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let runtime = Runtime::new(args.get("crate"), &mut errors);
     let topic =
         args.get("topic").map(|arg| arg.checked(|topic| topic::check(topic, Use::Handler), &mut errors));
-    let group =
-        args.get("group").map(|arg| arg.checked(|name| topic::check_name(name, "a group"), &mut errors));
+    let group = args
+        .get("group")
+        .map(|arg| arg.checked(|name| topic::check_name(name, "a group's name"), &mut errors));
     let policy = PolicyDef::read(&args, &mut errors);
     let Ok(Function { attrs, vis, sig }) = syn::parse2(item.clone()) else {
         errors.at(first_line(&item), "`#[handler]` goes on an `async fn`");
@@ -116,8 +115,8 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         input,
         extractors: types.collect(),
         output: match &sig.output {
-            ReturnType::Default => None,
-            ReturnType::Type(_, output) => Some((**output).clone()),
+            ReturnType::Default => syn::parse_quote!(()),
+            ReturnType::Type(_, output) => (**output).clone(),
         },
     });
     let cfgs = attrs.into_iter().filter(|attr| attr.path().is_ident("cfg")).collect();
@@ -149,9 +148,6 @@ fn check_signature(sig: &Signature, errors: &mut Errors) {
             &sig.generics,
             "a handler cannot be generic: a service lists it by name, and the compiler must know its events",
         );
-    }
-    if let Some(variadic) = &sig.variadic {
-        errors.at(variadic, "a handler has a fixed number of arguments");
     }
     if sig.inputs.is_empty() {
         errors.at_span(
@@ -197,33 +193,57 @@ fn find(tokens: TokenStream, word: &str) -> Option<Span> {
     })
 }
 
-/// Whether a type borrows for anything but `'static`.
+/// Whether a type borrows for anything but `'static`. What a function pointer or closure borrows is left to rustc.
 fn borrows(tokens: TokenStream) -> bool {
-    let mut tokens = tokens.into_iter().peekable();
-    let mut lifetime = false;
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Group(group) if borrows(group.stream()) => return true,
-            TokenTree::Punct(punct) if punct.as_char() == '&' => {
-                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
-                    return true;
-                }
-            }
-            TokenTree::Punct(punct) => {
-                lifetime = punct.as_char() == '\'';
-                continue;
-            }
-            TokenTree::Ident(ident) if lifetime && ident != "static" => return true,
-            _ => {}
-        }
-        lifetime = false;
-    }
-    false
+    let functions = ["fn", "Fn", "FnMut", "FnOnce", "for"];
+    !functions.iter().any(|word| find(tokens.clone(), word).is_some()) && has_lifetime(tokens)
 }
 
-impl Facts {
-    /// Where a mistake about the first argument is shown.
-    fn input_span(&self) -> Span {
-        self.input.span()
+fn has_lifetime(tokens: TokenStream) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut found = false;
+    while let (false, Some(token)) = (found, tokens.next()) {
+        found = match &token {
+            TokenTree::Group(group) => has_lifetime(group.stream()),
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                // A lifetime that follows is looked at next.
+                !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                !matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "static")
+            }
+            TokenTree::Punct(_) | TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+        };
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_borrows_is_told_from_what_owns() {
+        let all = |types: &[&str], expected: bool| {
+            for text in types {
+                let tokens: TokenStream = text.parse().unwrap_or_default();
+                assert!(!tokens.is_empty(), "{text}");
+                assert_eq!(borrows(tokens), expected, "{text}");
+            }
+        };
+        all(
+            &["&Order", "&mut Order", "&'a Order", "Option<&str>", "(u8, &str)", "Cow<'_, str>", "[&u8; 2]"],
+            true,
+        );
+        all(
+            &[
+                "Order",
+                "&'static str",
+                "Cow<'static, str>",
+                "State<fn(&str)>",
+                "State<Box<dyn Fn(&str) -> &str>>",
+            ],
+            false,
+        );
     }
 }

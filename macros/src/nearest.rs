@@ -1,12 +1,16 @@
 //! What somebody may have meant who wrote a word that is not known.
 
-/// `did you mean ..?` where a known word is near, and in any case all that are known.
-pub(crate) fn suggest<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+/// "did you mean ..?" where a known word is near, and in any case all that are known. `noun` says what they are.
+pub(crate) fn suggest<'a>(word: &str, noun: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.into_iter().collect();
-    let list = list(&known, "and");
+    let all = match known[..] {
+        [only] => format!("there is only the {noun} `{only}`"),
+        _ => format!("there are the {noun}s {}", list(&known, "and")),
+    };
     match nearest(word, &known) {
-        Some(near) => format!("did you mean `{near}`? {what} {list}", what = capitalized(what)),
-        None => format!("{what} {list}"),
+        Some(near) if known.len() == 1 => format!("did you mean `{near}`?"),
+        Some(near) => format!("did you mean `{near}`? {}", all.replacen('t', "T", 1)),
+        None => all,
     }
 }
 
@@ -46,11 +50,6 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,10 +66,16 @@ mod tests {
 
     #[test]
     fn the_known_words_follow() {
+        let suggest = |word, known: &[&'static str]| suggest(word, "list", known.iter().copied());
         assert_eq!(
-            suggest("tpic", "known are", ["topic", "name"]),
-            "did you mean `topic`? Known are `topic` and `name`"
+            suggest("stat", &["state", "handles"]),
+            "did you mean `state`? There are the lists `state` and `handles`"
         );
-        assert_eq!(suggest("x", "known are", ["topic"]), "known are `topic`");
+        assert_eq!(suggest("stat", &["state"]), "did you mean `state`?");
+        assert_eq!(
+            suggest("x", &["a", "state", "handles"]),
+            "there are the lists `a`, `state` and `handles`"
+        );
+        assert_eq!(suggest("x", &["state"]), "there is only the list `state`");
     }
 }

@@ -67,3 +67,51 @@ pub(crate) fn plain(ident: &syn::Ident) -> String {
     let text = ident.to_string();
     text.strip_prefix("r#").map(str::to_owned).unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_path_is_used_everywhere() {
+        let expanded = [
+            crate::event::derive(quote! {
+                #[event(topic = "a.b", key = id, id = id, crate = company::bus)]
+                struct Placed { id: u8 }
+            }),
+            crate::event_set::derive(quote!(
+                #[event(crate = company::bus)]
+                enum Any {
+                    Placed(Placed),
+                }
+            )),
+            crate::key::derive(quote!(
+                #[key(crate = company::bus)]
+                struct Id(u8);
+            )),
+            crate::handler_error::derive(quote! {
+                #[outcome(crate = company::bus)]
+                enum Error {
+                    #[outcome(retry(after = "1s"))] Late,
+                    #[outcome(inherit)] Other(Inner),
+                }
+            }),
+            crate::handler::attribute(
+                quote!(topic = "a.b", retry(attempts = 2), timeout = "1s", batch(), crate = company::bus),
+                quote!(
+                    async fn charge(batch: Batch<Placed>, gateway: State<Gateway>) -> Paid {
+                        todo!()
+                    }
+                ),
+            ),
+            crate::service::function(quote! {
+                pub Billing = "billing" { handles: [charge], publishes: [Sent], state: [A, B], crate: company::bus }
+            }),
+        ];
+        for tokens in expanded {
+            let text = tokens.to_string();
+            assert!(text.contains("company :: bus :: __private"), "{text}");
+            assert!(!text.contains("typebus") && !text.contains("compile_error"), "{text}");
+        }
+    }
+}

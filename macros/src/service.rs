@@ -86,7 +86,10 @@ fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<ServiceDef> {
     let mut lists = Lists::default();
     match body(input) {
         Ok(content) => parse_lists(&content, &mut lists, &mut runtime, errors),
-        Err(error) => errors.at_span(error.span(), FORM),
+        Err(error) => {
+            errors.at_span(error.span(), FORM);
+            skip(input, |_| false);
+        }
     }
     if !input.is_empty() {
         errors.at(
@@ -94,10 +97,10 @@ fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<ServiceDef> {
             "nothing follows a service's `}`; write a second service into a `service!` of its own",
         );
     }
-    check_repeated(&lists.handles, "a handler is listed once", errors);
-    check_repeated(&lists.publishes, "an event is listed once", errors);
-    check_repeated(
-        &lists.state,
+    drop_repeated(&mut lists.handles, "a handler is listed once", errors);
+    drop_repeated(&mut lists.publishes, "an event is listed once", errors);
+    drop_repeated(
+        &mut lists.state,
         "a state is known by its type, so there is one of each; wrap the second in a newtype",
         errors,
     );
@@ -146,29 +149,17 @@ fn parse_lists(input: ParseStream<'_>, lists: &mut Lists, runtime: &mut Option<P
             continue;
         };
         let name = plain(&key);
-        let known = LISTS.iter().find(|(known, _)| *known == name);
-        let repeated = seen.contains(&name);
-        match known {
-            None => {
-                let known = suggest(&name, "the lists are", LISTS.iter().map(|(known, _)| *known));
-                errors.at(&key, format!("unknown list `{name}`; {known}"));
-                skip_entry(input);
-                continue;
-            }
-            Some(_) if repeated => {
-                errors.at(&key, format!("`{name}` is given twice; put everything into one list"))
-            }
-            Some(_) => seen.push(name.clone()),
+        let Some((_, written)) = LISTS.iter().find(|(known, _)| *known == name) else {
+            let known = suggest(&name, "list", LISTS.iter().map(|(known, _)| *known));
+            errors.at(&key, format!("unknown list `{name}`; {known}"));
+            skip_entry(input);
+            continue;
+        };
+        if seen.contains(&name) {
+            errors.at(&key, format!("`{name}` is given twice; put everything into one list"));
         }
-        let written = known.map_or("", |(_, written)| written);
-        let parsed = parse_list(input, &name, errors);
-        match parsed {
-            Ok(Listed::Entries(_)) if repeated => {}
-            Ok(Listed::Entries(entries)) => match name.as_str() {
-                "handles" => lists.handles = entries,
-                "publishes" => lists.publishes = entries,
-                _ => lists.state = entries,
-            },
+        match parse_list(input, &name, errors) {
+            Ok(Listed::Entries(entries)) => lists.named(&name).extend(entries),
             Ok(Listed::Crate(path)) => *runtime = Some(path),
             Err(error) => {
                 errors.at_span(error.span(), format!("`{name}` is written `{written}`"));
@@ -176,8 +167,19 @@ fn parse_lists(input: ParseStream<'_>, lists: &mut Lists, runtime: &mut Option<P
                 continue;
             }
         }
+        seen.push(name);
         if !input.is_empty() && input.parse::<Token![,]>().is_err() {
             errors.at_span(input.span(), "expected `,`");
+        }
+    }
+}
+
+impl Lists {
+    fn named(&mut self, name: &str) -> &mut Vec<Entry> {
+        match name {
+            "handles" => &mut self.handles,
+            "publishes" => &mut self.publishes,
+            _ => &mut self.state,
         }
     }
 }
@@ -226,16 +228,19 @@ fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry
     Ok(Entry { cfgs, ty: input.parse()? })
 }
 
-/// Reports an entry that stands there twice. Those with `#[cfg]` may exclude each other.
-fn check_repeated(entries: &[Entry], why: &str, errors: &mut Errors) {
-    let text = |entry: &Entry| entry.ty.to_token_stream().to_string();
-    for (nth, entry) in entries.iter().enumerate() {
-        let same =
-            |before: &Entry| before.cfgs.is_empty() && entry.cfgs.is_empty() && text(before) == text(entry);
-        if entries[..nth].iter().any(same) {
-            errors.at(&entry.ty, format!("`{}` is listed twice; {why}", text(entry).replace(' ', "")));
+/// Reports an entry that stands there twice, and keeps one. Those with `#[cfg]` may exclude each other.
+fn drop_repeated(entries: &mut Vec<Entry>, why: &str, errors: &mut Errors) {
+    let mut seen: Vec<String> = Vec::new();
+    entries.retain(|Entry { cfgs, ty }| {
+        let text = ty.to_token_stream().to_string();
+        let repeated = cfgs.is_empty() && seen.contains(&text);
+        if repeated {
+            errors.at(ty, format!("`{}` is listed twice; {why}", text.replace(' ', "")));
+        } else if cfgs.is_empty() {
+            seen.push(text);
         }
-    }
+        !repeated
+    });
 }
 
 /// Passes over everything up to and with the next comma.

@@ -79,7 +79,7 @@ where
     fn cancel(&mut self, slot: usize) {
         let slot = &mut self.slots[slot];
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| slot.as_mut().set(None))) {
-            let error = Rejection::panicked(&*panic).error;
+            let error = &Rejection::panicked(&*panic).error;
             tracing::error!(%error, "a handler's future panicked while it was dropped");
         }
     }

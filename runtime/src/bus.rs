@@ -133,7 +133,7 @@ impl<S: Service> Bus<S> {
                 format!("service {} has no group {group:?}; it has: {}", service.name, groups.join(", "));
             return Err(Error::new(ErrorKind::Config, "read dead letters", text));
         }
-        Ok(DeadLetters::new(Arc::clone(&self.core.backend), topics))
+        Ok(DeadLetters::new(Arc::clone(&self.core.backend), group, topics))
     }
 
     /// Begins to consume.
@@ -252,7 +252,7 @@ impl<S: Service, T> Builder<S, T> {
         let plan = plan(service, &wirings);
         backend.provision(&plan).await?;
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
-        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service.name, &topics));
+        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service, &topics));
         let mut state = States::default();
         S::collect(self.state, &mut state);
         announce(service, backend.system(), &wirings);

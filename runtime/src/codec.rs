@@ -7,11 +7,8 @@ use crate::{
     event::{Event, EventDescriptor},
     input::Incoming,
     key::KeyText,
-    message::{Attribute, MessageBuilder},
+    message::{Attribute, JSON, MessageBuilder},
 };
-
-/// The content type that JSON payloads carry.
-pub(crate) const JSON: &str = "application/json";
 
 /// An event that is written and not yet stamped with its envelope. Its buffers are used again.
 #[doc(hidden)]
@@ -44,19 +41,20 @@ impl Encoded {
 /// Reads the payload of what arrived as `E`.
 pub(crate) fn decode<E: Event>(incoming: &Incoming<'_>) -> Result<E, DecodeError> {
     let message = incoming.message();
-    if let Some(found) = incoming.content_type()
+    if !message.is_plain_json()
+        && let Some(found) = incoming.content_type()
         && !is_json(found)
     {
         return Err(DecodeError::content_type(&E::DESCRIPTOR, found));
     }
-    serde_json::from_slice(message.payload()).map_err(|source| DecodeError::payload(&E::DESCRIPTOR, source))
+    // One look at the whole payload costs less than serde_json's look at each of its strings.
+    let payload = std::str::from_utf8(message.payload())
+        .map_err(|error| DecodeError::payload(&E::DESCRIPTOR, error))?;
+    serde_json::from_str(payload).map_err(|error| DecodeError::payload(&E::DESCRIPTOR, error))
 }
 
 /// `application/json`, `text/json` and every `+json`, with or without parameters.
 fn is_json(content_type: &[u8]) -> bool {
-    if content_type == JSON.as_bytes() {
-        return true;
-    }
     let Ok(text) = std::str::from_utf8(content_type) else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(essence.as_str(), JSON | "text/json") || essence.ends_with("+json")
@@ -83,39 +81,43 @@ impl std::error::Error for EncodeError {
 
 /// A payload that is not the event it says it is. Its outcome is always the dead letter.
 #[derive(Debug)]
-pub struct DecodeError {
+pub struct DecodeError(Box<Undecodable>);
+
+#[derive(Debug)]
+struct Undecodable {
     message: String,
     source: Option<BoxError>,
 }
 
 impl DecodeError {
-    fn payload(event: &EventDescriptor, source: serde_json::Error) -> Self {
+    fn payload(event: &EventDescriptor, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         let message = format!("the payload is not {} ({}): {source}", event.ty, event.kind);
-        Self { message, source: Some(source.into()) }
+        Self(Box::new(Undecodable { message, source: Some(source.into()) }))
     }
 
     fn content_type(event: &EventDescriptor, found: &[u8]) -> Self {
         let found = String::from_utf8_lossy(found);
         let message = format!("{} is read from {JSON}, but the content type is `{found}`", event.ty);
-        Self { message, source: None }
+        Self(Box::new(Undecodable { message, source: None }))
     }
 
     /// What arrived is none of the events that were asked for.
     pub(crate) fn foreign(wanted: &str, incoming: &Incoming<'_>) -> Self {
         let found = incoming.message().attribute(Attribute::Type).map(String::from_utf8_lossy);
         let found = found.unwrap_or_else(|| "without a type".into());
-        Self { message: format!("expected {wanted}, but the message is `{found}`"), source: None }
+        let message = format!("expected {wanted}, but the message is `{found}`");
+        Self(Box::new(Undecodable { message, source: None }))
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl std::error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }

@@ -20,12 +20,13 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     backend: Arc<dyn Backend>,
+    group: Arc<str>,
     topics: Vec<Topic>,
 }
 
 impl DeadLetters {
-    pub(crate) const fn new(backend: Arc<dyn Backend>, topics: Vec<Topic>) -> Self {
-        Self { backend, topics }
+    pub(crate) fn new(backend: Arc<dyn Backend>, group: &str, topics: Vec<Topic>) -> Self {
+        Self { backend, group: group.into(), topics }
     }
 
     /// What is there at the time of the first poll, oldest first; nothing is consumed.
@@ -42,10 +43,10 @@ impl DeadLetters {
     /// # }
     /// ```
     pub fn list(&self) -> DeadLetterList {
-        let Self { backend, topics } = self.clone();
+        let Self { backend, group, topics } = self.clone();
         let mut topics = topics.into_iter();
         let opening = topics.next().map(|topic| open(&backend, topic));
-        DeadLetterList { backend, topics, opening, reading: None }
+        DeadLetterList { backend, group, topics, opening, reading: None }
     }
 }
 
@@ -60,6 +61,7 @@ fn open(backend: &Arc<dyn Backend>, topic: Topic) -> Opening {
 #[must_use = "a stream does nothing until it is polled"]
 pub struct DeadLetterList {
     backend: Arc<dyn Backend>,
+    group: Arc<str>,
     topics: std::vec::IntoIter<Topic>,
     opening: Option<Opening>,
     reading: Option<BoxStream<Result<Delivery>>>,
@@ -94,9 +96,17 @@ impl Stream for DeadLetterList {
         loop {
             if let Some(reading) = &mut self.reading {
                 match std::task::ready!(reading.as_mut().poll_next(cx)) {
-                    Some(delivery) => return Poll::Ready(Some(delivery.map(|d| DeadLetter::new(&d)))),
+                    Some(Ok(delivery)) => {
+                        let letter = DeadLetter::new(&delivery);
+                        // Groups may share a topic that their handlers name.
+                        if letter.group().is_empty() || letter.group() == &*self.group {
+                            return Poll::Ready(Some(Ok(letter)));
+                        }
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => self.reading = None,
                 }
+                continue;
             }
             let Some(opening) = &mut self.opening else { return Poll::Ready(None) };
             let opened = std::task::ready!(opening.as_mut().poll(cx));

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     backend::Delivery,
-    codec::{Encoded, JSON},
+    codec::Encoded,
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     key::MAX_KEY_BYTES,
-    message::{Attribute, MAX_HEADER_BYTES, MAX_HEADERS, Message},
+    message::{Attribute, JSON, MAX_HEADER_BYTES, MAX_HEADERS, Message, Prepared},
     scope::Scope,
 };
 
@@ -51,7 +51,7 @@ impl Stamp<'_> {
     pub(crate) fn seal(
         &self,
         event: &EventDescriptor,
-        source: &str,
+        letterhead: &Prepared,
         encoded: &mut Encoded,
     ) -> Result<Message> {
         let Encoded { builder, id, has_id, .. } = encoded;
@@ -62,11 +62,7 @@ impl Stamp<'_> {
             check_key(event, key.len())?;
         }
         let payload_and_key = builder.len();
-        builder
-            .attribute(Attribute::Type, event.kind.as_bytes())
-            .attribute(Attribute::ContentType, JSON.as_bytes())
-            .attribute(Attribute::SpecVersion, b"1.0")
-            .attribute(Attribute::Source, source.as_bytes());
+        builder.prepared(letterhead);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         builder.attribute(Attribute::Time, &rfc3339(now));
         let mut text = Uuid::encode_buffer();
@@ -84,11 +80,13 @@ impl Stamp<'_> {
         if let Some(cause) = self.cause {
             let message = &cause.delivery.message;
             let causation = message.attribute(Attribute::Id);
+            // A trace context of the publisher's own takes the place of the cause's.
+            let own_trace = self.headers.iter().any(|(name, _)| name == "traceparent");
             for (attribute, value) in [
                 (Attribute::CorrelationId, message.attribute(Attribute::CorrelationId).or(causation)),
                 (Attribute::CausationId, causation),
-                (Attribute::TraceParent, message.attribute(Attribute::TraceParent)),
-                (Attribute::TraceState, message.attribute(Attribute::TraceState)),
+                (Attribute::TraceParent, message.attribute(Attribute::TraceParent).filter(|_| !own_trace)),
+                (Attribute::TraceState, message.attribute(Attribute::TraceState).filter(|_| !own_trace)),
             ] {
                 if let Some(value) = value {
                     builder.attribute(attribute, value);
@@ -100,6 +98,9 @@ impl Stamp<'_> {
             builder.wire_header(name.as_bytes(), value.as_bytes());
         }
         let message = builder.build();
+        if let Some(defect) = message.defect() {
+            return Err(Error::new(ErrorKind::InvalidHeader, "publish", defect.to_string()));
+        }
         if message.header_count() > MAX_HEADERS || builder.len() - payload_and_key > MAX_HEADER_BYTES {
             let message = format!(
                 "{} has {} headers of {} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} bytes together are read",
@@ -111,6 +112,16 @@ impl Stamp<'_> {
         }
         Ok(message)
     }
+}
+
+/// What every message of an event has in common. The type comes first: it is what a reader looks for first.
+pub(crate) fn letterhead(event: &EventDescriptor, source: &str) -> Prepared {
+    Prepared::new(&[
+        (Attribute::Type, event.kind),
+        (Attribute::ContentType, JSON),
+        (Attribute::SpecVersion, "1.0"),
+        (Attribute::Source, source),
+    ])
 }
 
 fn check_key(event: &EventDescriptor, bytes: usize) -> Result<()> {
@@ -206,9 +217,9 @@ fn rfc3339(now: Duration) -> [u8; 24] {
 /// Splits `order.placed.v2` into name and version; without a `.vN` the version is 1.
 pub(crate) fn split_kind(kind: &str) -> (&str, u16) {
     let version = |digits: &str| {
-        (digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0'))
-            .then(|| digits.parse().ok())
-            .flatten()
+        let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty();
+        // One that is too large is a version nevertheless: an unknown one.
+        (is_number && !digits.starts_with('0')).then(|| digits.parse().unwrap_or(u16::MAX))
     };
     match kind.rsplit_once(".v").and_then(|(name, digits)| Some((name, version(digits)?))) {
         Some((name, version)) if !name.is_empty() => (name, version),

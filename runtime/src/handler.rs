@@ -26,7 +26,12 @@ pub trait Handler {
     label = "not a handler",
     note = "put `#[handler]` on the `async fn`"
 )]
-pub trait RunsIn<S>: Handler {}
+pub trait RunsIn<S>: Handler {
+    /// The descriptor, for the service's list. A constant of the trait rather than a function with a bound, so that
+    /// rustc's message names only what the user wrote.
+    #[doc(hidden)]
+    const LISTED: HandlerDescriptor = Self::DESCRIPTOR;
+}
 
 /// A service that lists the state `T`. Implemented by `service!`.
 #[diagnostic::on_unimplemented(

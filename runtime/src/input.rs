@@ -9,7 +9,8 @@ use std::{
 use crate::{
     backend::Delivery,
     codec::DecodeError,
-    event::{Event, EventSet, Events},
+    envelope::split_kind,
+    event::{Event, EventDescriptor, EventSet, Events},
     message::{Attribute, Message},
     metadata::Metadata,
     outputs::Rejection,
@@ -19,11 +20,8 @@ use crate::{
 /// A delivery on its way into a handler, as extractors see it. It is borrowed: an extractor copies what it keeps.
 pub struct Incoming<'a> {
     pub(crate) delivery: &'a Delivery,
-    /// The event's kind without its version, where the message has a type or the topic has only one.
-    pub(crate) name: Option<&'a str>,
-    pub(crate) version: u16,
-    /// The name where the message has no type of its own, but its topic has only one.
-    pub(crate) assumed: &'static str,
+    /// The event it is, where the program knows it: by the message's type, or because the topic has only one.
+    pub(crate) event: Option<&'static EventDescriptor>,
     pub(crate) attempt: u32,
     pub(crate) scope: &'a Arc<Scope>,
     /// Counts what the attempt publishes mid-way, over all its publishers; made when the first one is extracted.
@@ -51,14 +49,22 @@ impl Incoming<'_> {
 
     /// The event's name, if the message or its topic tells.
     #[must_use]
-    pub const fn name(&self) -> Option<&str> {
-        self.name
+    pub fn name(&self) -> Option<&str> {
+        self.event.map(EventDescriptor::name).or_else(|| self.kind().map(|(name, _)| name))
     }
 
     /// The version of the payload's shape; 1 where nothing says otherwise.
     #[must_use]
-    pub const fn version(&self) -> u16 {
-        self.version
+    pub fn version(&self) -> u16 {
+        self.event
+            .map(EventDescriptor::version)
+            .or_else(|| self.kind().map(|(_, version)| version))
+            .unwrap_or(1)
+    }
+
+    fn kind(&self) -> Option<(&str, u16)> {
+        let kind = std::str::from_utf8(self.message().attribute(Attribute::Type)?).ok()?;
+        Some(split_kind(kind))
     }
 
     /// Which attempt this is, from 1.
@@ -70,7 +76,7 @@ impl Incoming<'_> {
     /// Id, key, headers and the rest, to keep.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        Metadata::new(self.delivery, self.assumed)
+        Metadata::new(self.delivery, self.event)
     }
 
     pub(crate) fn content_type(&self) -> Option<&[u8]> {
@@ -81,7 +87,14 @@ impl Incoming<'_> {
     #[doc(hidden)]
     #[must_use]
     pub fn is<E: Event>(&self) -> bool {
-        self.name == Some(E::DESCRIPTOR.name) && self.version == E::DESCRIPTOR.version
+        self.is_event(&E::DESCRIPTOR)
+    }
+
+    fn is_event(&self, other: &EventDescriptor) -> bool {
+        match self.event {
+            Some(event) => event.hash == other.hash && event.kind == other.kind,
+            None => self.kind() == Some((other.name, other.version)),
+        }
     }
 }
 
@@ -333,15 +346,20 @@ impl AnyEvent {
     /// # Errors
     /// It is another event, or its payload is not an `E`. As a handler's error it means the dead letter.
     pub fn decode<E: EventSet>(&self) -> Result<E, DecodeError> {
-        E::decode(&self.incoming())
+        let incoming = self.incoming();
+        // A set looks for itself; an event alone would read whatever has its shape.
+        match E::EVENTS {
+            Events::One(event) if incoming.name().is_some() && !incoming.is_event(event) => {
+                Err(DecodeError::foreign(event.ty, &incoming))
+            }
+            Events::None | Events::One(_) | Events::Many(_) => E::decode(&incoming),
+        }
     }
 
     fn incoming(&self) -> Incoming<'_> {
         Incoming {
             delivery: self.metadata.delivery(),
-            name: Some(self.metadata.name()).filter(|name| !name.is_empty()),
-            version: self.metadata.version(),
-            assumed: self.metadata.assumed(),
+            event: self.metadata.event(),
             attempt: 1,
             scope: &self.scope,
             published: OnceCell::new(),

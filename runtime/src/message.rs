@@ -82,6 +82,9 @@ impl Attribute {
     }
 }
 
+/// The content type that JSON payloads carry.
+pub(crate) const JSON: &str = "application/json";
+
 /// One entry of a message's envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header<'a> {
@@ -102,6 +105,7 @@ pub struct Message {
     headers: u16,
     has_key: bool,
     defect: Option<Defect>,
+    json: bool,
 }
 
 /// Why the headers of a foreign message cannot be relied on.
@@ -153,6 +157,19 @@ impl Message {
             Header::Attribute(found, value) if found == attribute => Some(value),
             Header::Attribute(..) | Header::Plain(..) => None,
         })
+    }
+
+    /// Whether the content type is exactly the one that typebus writes for JSON, so that it need not be looked at.
+    pub(crate) const fn is_plain_json(&self) -> bool {
+        self.json
+    }
+
+    /// The type. Messages of typebus carry it first, so it is looked for there first.
+    pub(crate) fn kind(&self) -> Option<&[u8]> {
+        match self.headers().next() {
+            Some(Header::Attribute(Attribute::Type, kind)) => Some(kind),
+            _ => self.attribute(Attribute::Type),
+        }
     }
 
     /// What a foreign producer did to the headers, if they cannot be relied on.
@@ -252,20 +269,29 @@ pub struct MessageBuilder {
     headers: u16,
     has_key: bool,
     defect: Option<Defect>,
+    json: bool,
 }
 
 impl MessageBuilder {
     /// A builder with an empty payload and no key.
     #[must_use]
     pub const fn new() -> Self {
-        Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, has_key: false, defect: None }
+        Self {
+            data: Vec::new(),
+            payload_end: 0,
+            key_end: 0,
+            headers: 0,
+            has_key: false,
+            defect: None,
+            json: false,
+        }
     }
 
     /// Forgets what was written and keeps the buffer.
     pub fn clear(&mut self) {
         self.data.clear();
         (self.payload_end, self.key_end, self.headers) = (0, 0, 0);
-        (self.has_key, self.defect) = (false, None);
+        (self.has_key, self.defect, self.json) = (false, None, false);
     }
 
     /// How many bytes were written so far.
@@ -328,10 +354,19 @@ impl MessageBuilder {
     /// Adds an attribute, once each, as UTF-8. What a foreign producer wrote goes through
     /// [`wire_header`](Self::wire_header), which notes what is wrong with it.
     pub fn attribute(&mut self, attribute: Attribute, value: &[u8]) -> &mut Self {
+        self.json |= attribute == Attribute::ContentType && value == JSON.as_bytes();
         self.data.push(attribute as u8);
         self.data.extend_from_slice(&length(value).to_le_bytes());
         self.data.extend_from_slice(value);
         self.headers = self.headers.saturating_add(1);
+        self
+    }
+
+    /// Adds attributes that were written before.
+    pub(crate) fn prepared(&mut self, prepared: &Prepared) -> &mut Self {
+        self.data.extend_from_slice(&prepared.0.data);
+        self.headers += prepared.0.headers;
+        self.json |= prepared.0.json;
         self
     }
 
@@ -381,7 +416,22 @@ impl MessageBuilder {
             headers: self.headers,
             has_key: self.has_key,
             defect: self.defect,
+            json: self.json,
         }
+    }
+}
+
+/// Attributes that are the same for every message of an event, written once.
+#[derive(Debug)]
+pub(crate) struct Prepared(MessageBuilder);
+
+impl Prepared {
+    pub(crate) fn new(attributes: &[(Attribute, &str)]) -> Self {
+        let mut builder = MessageBuilder::new();
+        for (attribute, value) in attributes {
+            builder.attribute(*attribute, value.as_bytes());
+        }
+        Self(builder)
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     backend::{Delivery, Header, Position},
     envelope::split_kind,
+    event::EventDescriptor,
     message::Attribute,
 };
 
@@ -17,21 +18,21 @@ use crate::{
 #[derive(Clone)]
 pub struct Metadata {
     delivery: Delivery,
-    /// The name where the message itself has no type, but its topic has only one.
-    assumed: &'static str,
+    /// The event that the program knows it to be, also where the message itself has no type.
+    event: Option<&'static EventDescriptor>,
 }
 
 impl Metadata {
-    pub(crate) fn new(delivery: &Delivery, assumed: &'static str) -> Self {
-        Self { delivery: delivery.clone(), assumed }
+    pub(crate) fn new(delivery: &Delivery, event: Option<&'static EventDescriptor>) -> Self {
+        Self { delivery: delivery.clone(), event }
     }
 
     pub(crate) const fn delivery(&self) -> &Delivery {
         &self.delivery
     }
 
-    pub(crate) const fn assumed(&self) -> &'static str {
-        self.assumed
+    pub(crate) const fn event(&self) -> Option<&'static EventDescriptor> {
+        self.event
     }
 
     fn text(&self, attribute: Attribute) -> Option<&str> {
@@ -53,13 +54,19 @@ impl Metadata {
     /// The event's name, without its version.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.text(Attribute::Type).map_or(self.assumed, |kind| split_kind(kind).0)
+        match self.event {
+            Some(event) => event.name(),
+            None => self.text(Attribute::Type).map_or("", |kind| split_kind(kind).0),
+        }
     }
 
     /// The version of the payload's shape.
     #[must_use]
     pub fn version(&self) -> u16 {
-        self.text(Attribute::Type).map_or(1, |kind| split_kind(kind).1)
+        match self.event {
+            Some(event) => event.version(),
+            None => self.text(Attribute::Type).map_or(1, |kind| split_kind(kind).1),
+        }
     }
 
     /// The service that published it; empty where a foreign producer did not say.

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, time::Duration};
 
-use crate::error::BoxError;
+use crate::{codec::DecodeError, error::BoxError};
 
 /// What becomes of a delivery after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,12 @@ impl HandlerError for BoxError {
     }
 }
 
+impl HandlerError for DecodeError {
+    fn outcome(&self) -> Outcome {
+        Outcome::DeadLetter
+    }
+}
+
 impl HandlerError for Infallible {
     fn outcome(&self) -> Outcome {
         match *self {}
@@ -62,7 +68,8 @@ impl HandlerError for anyhow::Error {
     }
 }
 
-/// Any error with an outcome. `?` makes one from every error and means retry; [`OrFail`] decides otherwise.
+/// Any error with an outcome. `?` makes one from every error and means retry ([`DecodeError`]: the dead letter);
+/// [`OrFail`] decides otherwise.
 ///
 /// It is not itself a `std::error::Error`, so that `?` can convert from all of them.
 ///
@@ -116,7 +123,9 @@ impl fmt::Display for Failure {
 
 impl<E: Into<BoxError>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::retry(error)
+        let source = error.into();
+        // The one error of ours that knows that trying again is of no use.
+        if source.is::<DecodeError>() { Self::dead_letter(source) } else { Self::retry(source) }
     }
 }
 

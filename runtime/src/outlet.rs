@@ -12,10 +12,11 @@ use std::{
 use crate::{
     backend::{Backend, Outgoing, Publishing},
     codec::Encoded,
-    envelope::Stamp,
+    envelope::{Stamp, letterhead},
     error::{Error, ErrorKind, Result},
-    event::EventSet,
-    message::Message,
+    event::{EventDescriptor, EventSet},
+    message::{Message, Prepared},
+    service::ServiceDescriptor,
     topic::Topic,
 };
 
@@ -29,6 +30,7 @@ const SPARE_BYTES: usize = 64 * 1024;
 pub(crate) struct Outlet {
     pub(crate) backend: Arc<dyn Backend>,
     source: &'static str,
+    letterheads: Vec<(&'static str, Prepared)>,
     max_event: usize,
     published: Vec<(Topic, AtomicU64)>,
     closed: AtomicBool,
@@ -36,10 +38,17 @@ pub(crate) struct Outlet {
 
 impl Outlet {
     /// `topics` are all that the service may publish on.
-    pub(crate) fn new(backend: Arc<dyn Backend>, source: &'static str, topics: &[Topic]) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, service: &ServiceDescriptor, topics: &[Topic]) -> Self {
+        let mut letterheads: Vec<(&'static str, Prepared)> = Vec::new();
+        for event in service.all_published() {
+            if !letterheads.iter().any(|(kind, _)| *kind == event.kind) {
+                letterheads.push((event.kind, letterhead(event, service.name)));
+            }
+        }
         let max_event = backend.capabilities().max_message.saturating_sub(DEAD_LETTER_ROOM);
         let published = topics.iter().map(|topic| (topic.clone(), AtomicU64::new(0))).collect();
-        Self { backend, source, max_event, published, closed: AtomicBool::new(false) }
+        let (source, closed) = (service.name, AtomicBool::new(false));
+        Self { backend, source, letterheads, max_event, published, closed }
     }
 
     /// Encodes and stamps an event; the message is ready to be sent, as often as need be.
@@ -53,11 +62,15 @@ impl Outlet {
     /// Stamps what is already encoded.
     pub(crate) fn seal(
         &self,
-        event: &'static crate::event::EventDescriptor,
+        event: &'static EventDescriptor,
         stamp: &Stamp<'_>,
         encoded: &mut Encoded,
     ) -> Result<(Topic, Message)> {
-        let message = stamp.seal(event, self.source, encoded)?;
+        let known = self.letterheads.iter().find(|(kind, _)| *kind == event.kind);
+        let message = match known {
+            Some((_, letterhead)) => stamp.seal(event, letterhead, encoded)?,
+            None => stamp.seal(event, &letterhead(event, self.source), encoded)?,
+        };
         if message.size() > self.max_event {
             let text = format!(
                 "{} has {} bytes with key and headers; {} takes at most {} (its limit less 16 KiB for a dead letter)",
@@ -109,10 +122,7 @@ impl fmt::Debug for Outlet {
 }
 
 /// Writes payload, key and id.
-pub(crate) fn encode<S: EventSet>(
-    event: &S,
-    into: &mut Encoded,
-) -> Result<&'static crate::event::EventDescriptor> {
+pub(crate) fn encode<S: EventSet>(event: &S, into: &mut Encoded) -> Result<&'static EventDescriptor> {
     event
         .encode(into)
         .map_err(|error| Error::new(ErrorKind::Encode, "publish", error.to_string()).because(error))

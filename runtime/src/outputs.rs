@@ -110,44 +110,59 @@ impl fmt::Debug for Outbox<'_> {
     }
 }
 
-/// Why an attempt did not succeed, and what follows.
+/// Why an attempt did not succeed, and what follows. Boxed, so that the usual result of an attempt is small.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Rejection {
+pub struct Rejection(Box<Rejected>);
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Rejected {
     pub(crate) outcome: Outcome,
     pub(crate) reason: Reason,
     pub(crate) error: String,
 }
 
+impl std::ops::Deref for Rejection {
+    type Target = Rejected;
+
+    fn deref(&self) -> &Rejected {
+        &self.0
+    }
+}
+
 impl Rejection {
+    pub(crate) fn new(outcome: Outcome, reason: Reason, error: &dyn fmt::Display) -> Self {
+        Self(Box::new(Rejected { outcome, reason, error: text(error) }))
+    }
+
     pub(crate) fn failed(error: &impl HandlerError) -> Self {
-        Self { outcome: error.outcome(), reason: Reason::Failed, error: text(error) }
+        Self::new(error.outcome(), Reason::Failed, error)
     }
 
     pub(crate) fn undecodable(error: &DecodeError) -> Self {
-        Self { outcome: Outcome::DeadLetter, reason: Reason::Undecodable, error: text(error) }
+        Self::new(Outcome::DeadLetter, Reason::Undecodable, error)
     }
 
     /// No member of a batch could be read.
-    pub(crate) const fn nothing_left() -> Self {
-        Self { outcome: Outcome::DeadLetter, reason: Reason::Undecodable, error: String::new() }
+    pub(crate) fn nothing_left() -> Self {
+        Self::new(Outcome::DeadLetter, Reason::Undecodable, &"no member of the batch can be read")
     }
 
     pub(crate) fn unpublishable(error: &crate::Error) -> Self {
-        Self { outcome: Outcome::DeadLetter, reason: Reason::PublishFailed, error: text(error) }
+        Self::new(Outcome::DeadLetter, Reason::PublishFailed, error)
     }
 
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
         let what = payload.downcast_ref::<&str>().copied();
         let what =
             what.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-        let error = text(&format_args!("panicked: {what}"));
-        Self { outcome: Outcome::Retry { after: None }, reason: Reason::Panicked, error }
+        Self::new(Outcome::Retry { after: None }, Reason::Panicked, &format_args!("panicked: {what}"))
     }
 
     pub(crate) fn timed_out(after: std::time::Duration) -> Self {
-        let error = format!("the attempt took longer than its timeout of {after:?}");
-        Self { outcome: Outcome::Retry { after: None }, reason: Reason::TimedOut, error }
+        let error = format_args!("the attempt took longer than its timeout of {after:?}");
+        Self::new(Outcome::Retry { after: None }, Reason::TimedOut, &error)
     }
 }
 

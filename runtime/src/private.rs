@@ -75,18 +75,20 @@ pub fn extract<A: FromDelivery>(arrival: &Arrival<'_>) -> Result<A, Rejection> {
 }
 
 /// The slots of a handler.
-pub fn attempts<H, F>(slots: usize, call: H) -> Box<dyn Attempts>
+pub fn attempts<O, H, F>(slots: usize, call: H) -> Box<dyn Attempts>
 where
+    // Named by the macro, so that rustc points at the return type where this does not hold.
+    O: Outputs,
     H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send + 'static,
-    F: Future<Output: Outputs> + Send + 'static,
+    F: Future<Output = O> + Send + 'static,
 {
     Box::new(Pinned::new(call, slots))
 }
 
-/// The descriptor of a handler that finds its state in `S`.
+/// The events of a service's list.
 #[must_use]
-pub const fn listed<S, H: RunsIn<S>>() -> HandlerDescriptor {
-    H::DESCRIPTOR
+pub const fn published<S, E: PublishedBy<S>>() -> Events {
+    E::EVENTS
 }
 
 /// An extractor that finds in `S` what it needs.

@@ -233,7 +233,8 @@ impl Running {
         Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
     }
 
-    /// Completes when the services have stopped: by [`stop`](Self::stop), or because consuming cannot go on.
+    /// Completes when the services have stopped: by [`stop`](Self::stop), because consuming cannot go on, or because
+    /// a finite backend has no more.
     ///
     /// # Errors
     /// `Fatal`, and what closing reports.
@@ -325,7 +326,8 @@ impl Drop for Ended {
 /// Closes the publishing side when every worker has ended, and says that all is closed.
 async fn close(inner: Arc<Inner>) {
     let mut status = inner.status.subscribe();
-    let done = |status: &Status| status.working == 0 && inner.is_stopping();
+    // Workers end when they are told to, or, with a finite backend, when there is nothing more.
+    let done = |status: &Status| status.working == 0 && (inner.is_stopping() || !inner.members.is_empty());
     // The sender lives in `inner`.
     let _ = status.wait_for(done).await;
     for core in &inner.cores {

@@ -1,3 +1,11 @@
 //! What a program sees of the bus, through the public API.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
-mod smoke;
+mod batch;
+mod dead_letters;
+mod delivery;
+mod extractors;
+mod ids;
+mod order;
+mod outcomes;
+mod retry;

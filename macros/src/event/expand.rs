@@ -1,18 +1,19 @@
 //! An event's impls.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
 
 use super::{EventDef, Facts};
 use crate::{
     field::FieldPath,
-    runtime::{place, plain},
+    runtime::{Runtime, place, plain},
 };
 
 impl EventDef {
     pub(super) fn expand(&self) -> TokenStream {
-        let Self { ident, facts, .. } = self;
-        let p = self.runtime.private();
+        let Self { runtime, ident, facts } = self;
+        let p = runtime.private();
         let ty = plain(ident);
         let descriptor = match facts {
             Some(Facts { topic, name, version, .. }) => {
@@ -21,57 +22,62 @@ impl EventDef {
             }
             None => quote!(#p::EventDescriptor::broken(#ty)),
         };
-        let key = facts.as_ref().and_then(|facts| facts.key.as_ref());
-        let key = key.map(|field| self.writes("write_key", field));
-        let id = facts.as_ref().and_then(|facts| facts.id.as_ref());
-        let id = id.map(|field| self.writes("write_id", field));
+        let key = facts.iter().flat_map(|facts| &facts.key).map(|field| write(runtime, "write_key", field));
+        let id = facts.iter().flat_map(|facts| &facts.id).map(|field| write(runtime, "write_id", field));
+        let carried = carried(ident, &p);
         quote! {
-            #[automatically_derived]
-            impl #p::Event for #ident {
-                const DESCRIPTOR: #p::EventDescriptor = #descriptor;
-                #key
-                #id
-            }
+            const _: () = {
+                // Both traits name this constant: were it taken from the other trait, what that one lacks would be
+                // reported twice.
+                const EVENT: #p::EventDescriptor = #descriptor;
 
-            #[automatically_derived]
-            impl #p::EventSet for #ident {
-                const EVENTS: #p::Events = #p::Events::One(&<Self as #p::Event>::DESCRIPTOR);
-
-                fn decode(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
-                    #p::decode(incoming)
+                #[automatically_derived]
+                impl #p::Event for #ident {
+                    const DESCRIPTOR: #p::EventDescriptor = EVENT;
+                    #(#key)*
+                    #(#id)*
                 }
 
-                fn encode(
-                    &self,
-                    into: &mut #p::Encoded,
-                ) -> ::core::result::Result<&'static #p::EventDescriptor, #p::EncodeError> {
-                    #p::encode(self, into)
+                #[automatically_derived]
+                impl #p::EventSet for #ident {
+                    const EVENTS: #p::Events = #p::Events::One(&EVENT);
+
+                    fn decode(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
+                        #p::decode(incoming)
+                    }
+
+                    fn encode(
+                        &self,
+                        into: &mut #p::Encoded,
+                    ) -> ::core::result::Result<&'static #p::EventDescriptor, #p::EncodeError> {
+                        #p::encode(self, into)
+                    }
                 }
-            }
+
+                #carried
+            };
         }
-        .into_iter()
-        .chain(carried(ident, &p))
-        .collect()
     }
+}
 
-    /// `fn write_key`, whose mistakes are those of the tokens that name the field.
-    fn writes(&self, method: &str, field: &FieldPath) -> TokenStream {
-        let span = place(field.span());
-        let p = self.runtime.private();
-        let at_field = self.runtime.private_at(field.span());
-        let method = syn::Ident::new(method, Span::call_site());
-        let value = field.borrow();
-        let write = quote_spanned!(span=> #at_field::Key::write(#value, into));
-        quote! {
-            fn #method(&self, into: &mut #p::KeyText<'_>) {
-                #write;
-            }
+/// `fn write_key`, whose mistakes are those of the tokens that name the field.
+fn write(runtime: &Runtime, method: &str, field: &FieldPath) -> TokenStream {
+    let p = runtime.private();
+    let span = field.span();
+    let at_field = runtime.private_at(span);
+    let method = format_ident!("{method}");
+    let value = format_ident!("value", span = place(span));
+    let write = quote_spanned!(place(span)=> #at_field::Key::write(#value, into));
+    quote! {
+        fn #method(&self, into: &mut #p::KeyText<'_>) {
+            let #value = &self.#field;
+            #write;
         }
     }
 }
 
 /// How an event or a set arrives at a handler, and how it leaves it.
-pub(crate) fn carried(ident: &syn::Ident, p: &TokenStream) -> TokenStream {
+pub(crate) fn carried(ident: &Ident, p: &TokenStream) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #p::Member for #ident {

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{LitStr, Type};
+use syn::spanned::Spanned;
 
 use super::{Facts, HandlerDef};
 use crate::runtime::{last_ident, place, plain};
@@ -29,16 +29,17 @@ impl HandlerDef {
             #vis enum #ident {}
 
             #(#cfgs)*
-            #[automatically_derived]
-            impl #p::Handler for #ident {
-                const DESCRIPTOR: #p::HandlerDescriptor = #descriptor;
-            }
+            const _: () = {
+                #[automatically_derived]
+                impl #p::Handler for #ident {
+                    const DESCRIPTOR: #p::HandlerDescriptor = #descriptor;
+                }
 
-            #(#cfgs)*
-            #[automatically_derived]
-            impl<S> #p::RunsIn<S> for #ident where #(#asked)* {}
+                #[automatically_derived]
+                impl<S> #p::RunsIn<S> for #ident where #(#asked)* {}
 
-            #checks
+                #checks
+            };
         }
     }
 
@@ -47,10 +48,7 @@ impl HandlerDef {
         let Facts { topic, group, policy, input, extractors, output, .. } = facts;
         let attempts = self.attempts(facts);
         let at_input = self.runtime.private_at(last_ident(input));
-        let output_span = output.as_ref().map_or_else(|| self.ident.span(), last_ident);
-        let at_output = self.runtime.private_at(output_span);
-        let unit: Type = syn::parse_quote!(());
-        let output = output.as_ref().unwrap_or(&unit);
+        let at_output = self.runtime.private_at(last_ident(output));
         let publishers = extractors.iter().map(|extractor| {
             let p = self.runtime.private_at(last_ident(extractor));
             quote!(<#extractor as #p::FromDelivery>::PUBLISHES)
@@ -58,28 +56,25 @@ impl HandlerDef {
         let topic = topic.iter().map(|topic| quote!(.on_topic(#topic)));
         let group = group.iter().map(|group| quote!(.in_group(#group)));
         let policy = policy.expand(&p).map(|policy| quote!(.with_policy(#policy)));
-        quote! {
+        // What the types owe stands first and once: rustc reports the rest of the body only where that is paid.
+        quote! {{
+            let accepts = <#input as #at_input::Input>::ACCEPTS;
+            let any = <#input as #at_input::Input>::ANY;
+            let batch = <#input as #at_input::Input>::BATCH;
+            let publishes = #p::Events::Many(&[<#output as #at_output::Outputs>::PUBLISHES, #(#publishers),*]);
             #p::HandlerDescriptor::new(#name, #module, #attempts)
-                .accepting(
-                    <#input as #at_input::Input>::ACCEPTS,
-                    <#input as #at_input::Input>::ANY,
-                    <#input as #at_input::Input>::BATCH,
-                )
-                .publishing(#p::Events::Many(&[
-                    <#output as #at_output::Outputs>::PUBLISHES,
-                    #(#publishers),*
-                ]))
+                .accepting(accepts, any, batch)
+                .publishing(publishes)
                 #(#topic)*
                 #(#group)*
                 #policy
-        }
+        }}
     }
 
     /// Decodes, extracts, calls. The future is the function's own.
     fn attempts(&self, facts: &Facts) -> TokenStream {
         let ident = &self.ident;
-        let p = self.runtime.private();
-        let Facts { input, extractors, .. } = facts;
+        let Facts { input, extractors, output, .. } = facts;
         let at_input = self.runtime.private_at(last_ident(input));
         let names: Vec<_> = (0..extractors.len()).map(|nth| format_ident!("extracted_{nth}")).collect();
         let extract = names.iter().zip(extractors).map(|(name, extractor)| {
@@ -96,29 +91,31 @@ impl HandlerDef {
                 #call
             }
         };
-        let attempts = quote_spanned!(span=> #at_ident::attempts(slots, #closure));
-        let _ = p;
+        let attempts = quote_spanned!(span=> #at_ident::attempts::<#output, _, _>(slots, #closure));
         quote!(|slots| #attempts)
     }
 
     /// The rules that concern the handler alone, each where its mistake would be.
     fn checks(&self, facts: &Facts) -> TokenStream {
         let topic = match &facts.topic {
-            Some(topic) => self.check("topic_mismatch", LitStr::span(topic)),
-            None => self.check("topic_missing", facts.input_span()),
+            Some(topic) => self.check("topic_mismatch", topic.span()),
+            None => self.check("topic_missing", facts.input.span()),
         };
         let batch = facts.batch.map(|word| self.check("batch_mismatch", word));
         quote!(#topic #batch)
     }
 
     /// A check of the descriptor, whose message is shown at `span`.
+    ///
+    /// It is not a `const _`, since whatever that names counts as used, and rustc should say of a handler that no
+    /// service lists that it is never used.
     fn check(&self, rule: &str, span: Span) -> TokenStream {
-        let Self { cfgs, ident, .. } = self;
+        let ident = &self.ident;
         let p = self.runtime.private_at(span);
+        let name = format_ident!("_{}", rule.to_uppercase());
         let rule = format_ident!("{rule}");
         quote_spanned! {place(span)=>
-            #(#cfgs)*
-            const _: () = {
+            const #name: () = {
                 if let ::core::option::Option::Some(text) = #p::#rule(&<#ident as #p::Handler>::DESCRIPTOR) {
                     ::core::panic!("{}", text.as_str());
                 }

@@ -55,13 +55,6 @@ enum DeadLetter {
     Discard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delivery {
-    AtLeastOnce,
-    AtMostOnce,
-    ExactlyOnce,
-}
-
 impl PolicyDef {
     pub(super) fn read(args: &Args, errors: &mut Errors) -> Self {
         let mut policy = Self::default();
@@ -109,7 +102,9 @@ impl PolicyDef {
         if args.get("broadcast").and_then(|arg| arg.bare(errors)).is_some() {
             self.later.push("broadcast");
         }
-        if !matches!(delivery(args, errors), None | Some(Delivery::AtLeastOnce)) {
+        // The first is what this version does.
+        let deliveries = [("at_least_once", false), ("at_most_once", true), ("exactly_once", true)];
+        if args.get("delivery").and_then(|arg| arg.word(&deliveries, errors)) == Some(true) {
             self.later.push("delivery");
         }
         if args.get("dedupe").and_then(|arg| arg.positive_duration(errors)).is_some() {
@@ -118,21 +113,8 @@ impl PolicyDef {
         if args.get("unknown_version").and_then(|arg| unknown_version(arg, errors)).is_some() {
             self.later.push("unknown_version");
         }
-        if let Some(arg) = args.get("breaker") {
-            let breaker = arg.list(&BREAKER, errors);
-            let after = breaker.as_ref().and_then(|breaker| breaker.get("after"));
-            match (after, &breaker) {
-                (Some(after), _) if after.number(1..=u32::MAX, errors).is_some() => {
-                    self.later.push("breaker")
-                }
-                (None, Some(breaker)) if breaker.complete() => {
-                    errors.at(
-                        &arg.key,
-                        "`breaker` needs the number of failures that open it, as in `breaker(after = 20)`",
-                    );
-                }
-                _ => {}
-            }
+        if args.get("breaker").and_then(|arg| breaker(arg, errors)).is_some() {
+            self.later.push("breaker");
         }
     }
 
@@ -214,15 +196,6 @@ fn backoff(arg: &Arg, errors: &mut Errors) -> Option<(Duration, Duration)> {
     range.map_err(|message| errors.at(&literal, message)).ok()
 }
 
-fn delivery(args: &Args, errors: &mut Errors) -> Option<Delivery> {
-    let deliveries = [
-        ("at_least_once", Delivery::AtLeastOnce),
-        ("at_most_once", Delivery::AtMostOnce),
-        ("exactly_once", Delivery::ExactlyOnce),
-    ];
-    args.get("delivery")?.word(&deliveries, errors)
-}
-
 /// `unknown_version = hold("15m")` or `= dead_letter`
 fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
     let parser = |input: syn::parse::ParseStream<'_>| {
@@ -243,12 +216,28 @@ fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
     };
     match duration::parse(&hold.value()) {
         Ok(duration) if duration.is_zero() => {
-            errors.at(&hold, "to hold for no time is `unknown_version = dead_letter`")
+            errors.at(&hold, "to hold for no time is `unknown_version = dead_letter`");
         }
         Ok(_) => return Some(()),
         Err(message) => errors.at(&hold, message),
     }
     None
+}
+
+/// `breaker(after = 20)`
+fn breaker(arg: &Arg, errors: &mut Errors) -> Option<u32> {
+    let args = arg.list(&BREAKER, errors)?;
+    let Some(after) = args.get("after") else {
+        // An argument that could not be read has its own message.
+        if args.complete() {
+            errors.at(
+                &arg.key,
+                "`breaker` needs the number of failures that open it, as in `breaker(after = 20)`",
+            );
+        }
+        return None;
+    };
+    after.number(1..=u32::MAX, errors)
 }
 
 /// Arguments of which one makes the other meaningless.

@@ -19,7 +19,8 @@ impl ServiceDef {
         let states = self.states();
         let conflicts = lists.handles.iter().map(|entry| self.conflict(entry));
         let clash = self.check(&[], ident.span(), "name_clash", &[]);
-        quote! {
+        // Placed at the name: where a message shows the service, it shows that and not the whole `service!`.
+        quote_spanned! {place(ident.span())=>
             #(#attrs)*
             #[derive(::core::fmt::Debug)]
             #vis enum #ident {}
@@ -51,13 +52,14 @@ impl ServiceDef {
         let Self { ident, .. } = self;
         let span = last_ident(ty);
         let p = self.runtime.private_at(span);
-        quote_spanned!(place(span)=> #(#cfgs)* #p::listed::<#ident, #ty>())
+        quote_spanned!(place(span)=> #(#cfgs)* <#ty as #p::RunsIn<#ident>>::LISTED)
     }
 
     fn published(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
+        let Self { ident, .. } = self;
         let span = last_ident(ty);
         let p = self.runtime.private_at(span);
-        quote_spanned!(place(span)=> #(#cfgs)* <#ty as #p::EventSet>::EVENTS)
+        quote_spanned!(place(span)=> #(#cfgs)* #p::published::<#ident, #ty>())
     }
 
     fn published_by(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
@@ -115,17 +117,17 @@ impl ServiceDef {
         let outer = self.cfgs();
         let types = present.iter().map(|entry| &entry.ty);
         let names: Vec<_> = (0..present.len()).map(|nth| format_ident!("state_{nth}")).collect();
-        let add = present.iter().zip(&names).map(|(entry, name)| {
-            let span = last_ident(&entry.ty);
-            quote_spanned!(place(span)=> into.add(#name);)
-        });
+        let add = present
+            .iter()
+            .zip(&names)
+            .map(|(Entry { ty, .. }, name)| quote!(#p::States::add::<#ty>(into, #name);));
         let (ty, pattern) = match names.len() {
             0 => (quote!(#p::NoState), quote!(_)),
             1 => (quote!(#(#types)*), quote!(#(#names)*)),
             _ => (quote!((#(#types),*)), quote!((#(#names),*))),
         };
         let into = if present.is_empty() { quote!(_) } else { quote!(into) };
-        quote! {
+        quote_spanned! {place(ident.span())=>
             #(#outer)* #cfg
             #[automatically_derived]
             impl #p::StateOf<#ty> for #ident {
@@ -141,7 +143,7 @@ impl ServiceDef {
         let Self { ident, .. } = self;
         let span = last_ident(ty);
         let p = self.runtime.private_at(span);
-        let handler = quote_spanned!(place(span)=> &#p::listed::<#ident, #ty>());
+        let handler = quote_spanned!(place(span)=> &<#ty as #p::RunsIn<#ident>>::LISTED);
         self.check(cfgs, span, "handler_conflict", &[handler])
     }
 

@@ -100,7 +100,7 @@ pub struct DeadLetter {
 
 impl DeadLetter {
     pub(crate) fn new(delivery: &Delivery) -> Self {
-        Self { metadata: Metadata::new(delivery, "") }
+        Self { metadata: Metadata::new(delivery, None) }
     }
 
     fn number<T: std::str::FromStr>(&self, header: &str) -> Option<T> {

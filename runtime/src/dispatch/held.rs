@@ -34,6 +34,28 @@ pub(crate) struct Entry {
     pub(crate) failed_at: Option<SystemTime>,
 }
 
+impl Entry {
+    /// A delivery that waits for its first attempt.
+    pub(crate) const fn new(
+        delivery: Delivery,
+        handler: usize,
+        event: Option<&'static EventDescriptor>,
+    ) -> Self {
+        let stage = Stage::Waiting;
+        Self {
+            delivery,
+            ticket: 0,
+            handler,
+            event,
+            attempt: 1,
+            stage,
+            doom: None,
+            solo: false,
+            failed_at: None,
+        }
+    }
+}
+
 /// Where an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -66,12 +88,12 @@ impl Held {
         }
     }
 
-    /// Takes an entry in. The consumer was told the room, so there is a place; without one the entry comes back.
-    pub(crate) fn insert(&mut self, entry: Entry) -> Result<u32, Box<Entry>> {
-        let Some(id) = self.vacant.pop() else { return Err(Box::new(entry)) };
+    /// Takes an entry in, if there is a place.
+    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
+        let id = self.vacant.pop()?;
         self.bytes += entry.delivery.message.size();
         self.entries[id as usize] = Some(entry);
-        Ok(id)
+        Some(id)
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<Entry> {

@@ -51,6 +51,11 @@ impl Lanes {
         ahead.is_none()
     }
 
+    /// Whether a delivery of this lane stands in it: whoever comes next has to wait.
+    pub(crate) fn is_taken(&self, hash: u64, same: impl Fn(u32) -> bool) -> bool {
+        self.lanes.find(hash, |lane| lane.hash == hash && same(lane.head)).is_some()
+    }
+
     /// Takes in a delivery that nothing orders: it is a head, and nobody ever waits for it.
     pub(crate) fn arrive_alone(&mut self, id: u32) {
         debug_assert!(matches!(self.places[id as usize], Place::Nowhere), "{id} stands in a lane already");
@@ -173,6 +178,8 @@ mod tests {
         assert!(!arrive(&mut lanes, 0, 7));
         assert!(!arrive(&mut lanes, 3, 7));
         assert!(arrive(&mut lanes, 1, 8), "another key has its own lane");
+        assert_eq!([7, 8, 9].map(|key| lanes.is_taken(key, |_| true)), [true, true, false]);
+        assert!(!lanes.is_taken(7, |_| false), "the hash does not decide");
         assert_eq!([lanes.next(2), lanes.next(0), lanes.next(3)], [Some(0), Some(3), None]);
         assert_eq!([2, 0, 3, 1].map(|id| lanes.is_head(id)), [true, false, false, true]);
         assert_eq!([lanes.remove(2), lanes.remove(0), lanes.remove(3)], [Some(0), Some(3), None]);
@@ -293,6 +300,16 @@ mod tests {
             self.alone.contains(&id) || self.queues.iter().any(|queue| queue.front() == Some(&id))
         }
 
+        /// The `same` for a key. Lanes ask it about heads of the same hash only.
+        fn same(&self, key: usize) -> impl Fn(u32) -> bool {
+            move |head| {
+                assert!(self.is_head(head), "{head} is no head");
+                let other = self.key(head);
+                assert_eq!(other.map(|key| HASHES[key]), Some(HASHES[key]), "{head} has another hash");
+                other == Some(key)
+            }
+        }
+
         fn check(&self, lanes: &Lanes) {
             for id in 0..HELD {
                 assert_eq!(lanes.is_head(id), self.is_head(id), "is_head({id})");
@@ -300,6 +317,9 @@ mod tests {
             }
             assert_eq!(lanes.len(), self.len());
             assert_eq!(lanes.is_empty(), self.len() == 0);
+            for (key, queue) in self.queues.iter().enumerate() {
+                assert_eq!(lanes.is_taken(HASHES[key], self.same(key)), !queue.is_empty(), "is_taken({key})");
+            }
             let open = self.queues.iter().filter(|queue| !queue.is_empty()).count();
             assert_eq!(lanes.lanes.len(), open, "a lane exists while somebody is in it");
         }
@@ -322,12 +342,7 @@ mod tests {
                 match step {
                     Step::Arrive(key, index) => {
                         let Some(id) = pick((0..HELD).filter(|&id| !oracle.holds(id)), index) else { continue };
-                        let head = lanes.arrive(id, HASHES[key], |head| {
-                            assert!(oracle.is_head(head), "only heads are compared");
-                            let other = oracle.key(head);
-                            assert_eq!(other.map(|key| HASHES[key]), Some(HASHES[key]), "of this hash only");
-                            other == Some(key)
-                        });
+                        let head = lanes.arrive(id, HASHES[key], oracle.same(key));
                         oracle.queues[key].push_back(id);
                         prop_assert_eq!(head, oracle.is_head(id));
                     }

@@ -8,30 +8,40 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     /// By partition; consumers number them densely.
-    partitions: Vec<Option<Watermark>>,
-    changed: Vec<u32>,
+    partitions: Vec<Mark>,
+    /// The partitions whose floor rose.
+    risen: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Mark {
+    watermark: Option<Watermark>,
+    has_risen: bool,
 }
 
 impl Marks {
     /// Notes a delivery; the ticket settles it.
     pub(crate) fn take(&mut self, token: Token) -> u64 {
-        let at = token.partition as usize;
-        if at >= self.partitions.len() {
-            self.partitions.resize_with(at + 1, || None);
+        self.mark(token).0.take(token.position)
+    }
+
+    /// Notes a delivery that is settled already.
+    pub(crate) fn pass(&mut self, token: Token) {
+        let (watermark, has_risen) = self.mark(token);
+        if watermark.pass(token.position) && !std::mem::replace(has_risen, true) {
+            self.risen.push(token.partition);
         }
-        let mark = self.partitions[at].get_or_insert_with(|| Watermark::new(token.generation));
-        if mark.generation() != token.generation {
-            *mark = Watermark::new(token.generation);
-        }
-        mark.take(token.position)
     }
 
     /// Notes that a delivery is settled; `false` if its generation is gone, and the consumer must not be told.
     pub(crate) fn settle(&mut self, token: Token, ticket: u64) -> bool {
-        let mark = self.partitions.get_mut(token.partition as usize).and_then(Option::as_mut);
-        let Some(mark) = mark.filter(|mark| mark.generation() == token.generation) else { return false };
-        if mark.settle(ticket) && !self.changed.contains(&token.partition) {
-            self.changed.push(token.partition);
+        let mark = self.partitions.get_mut(token.partition as usize);
+        let Some(Mark { watermark: Some(watermark), has_risen }) = mark else { return false };
+        if watermark.generation() != token.generation {
+            return false;
+        }
+        if watermark.settle(ticket) && !std::mem::replace(has_risen, true) {
+            self.risen.push(token.partition);
         }
         true
     }
@@ -40,23 +50,41 @@ impl Marks {
     pub(crate) fn forget(&mut self, gone: &Partitions) {
         for (partition, mark) in (0..).zip(&mut self.partitions) {
             if gone.contains(partition) {
-                *mark = None;
+                *mark = Mark::default();
             }
         }
-        self.changed.retain(|partition| !gone.contains(*partition));
+        self.risen.retain(|partition| !gone.contains(*partition));
     }
 
     /// The widest distance, over all partitions, from the lowest unsettled to the highest taken position.
     pub(crate) fn widest_gap(&self) -> u64 {
-        self.partitions.iter().flatten().map(Watermark::gap).max().unwrap_or_default()
+        self.partitions
+            .iter()
+            .filter_map(|mark| Some(mark.watermark.as_ref()?.gap()))
+            .max()
+            .unwrap_or_default()
     }
 
     /// Writes the floors that rose since the last call.
     pub(crate) fn floors(&mut self, into: &mut Vec<Floor>) {
-        for partition in self.changed.drain(..) {
-            let mark = self.partitions.get(partition as usize).and_then(Option::as_ref);
-            let floor = mark.and_then(|mark| Some((mark.generation(), mark.floor()?)));
+        for partition in self.risen.drain(..) {
+            let Some(mark) = self.partitions.get_mut(partition as usize) else { continue };
+            mark.has_risen = false;
+            let floor = mark.watermark.as_ref().and_then(|mark| Some((mark.generation(), mark.floor()?)));
             into.extend(floor.map(|(generation, position)| Floor { partition, generation, position }));
         }
+    }
+
+    fn mark(&mut self, token: Token) -> (&mut Watermark, &mut bool) {
+        let at = token.partition as usize;
+        if at >= self.partitions.len() {
+            self.partitions.resize_with(at + 1, Mark::default);
+        }
+        let Mark { watermark, has_risen } = &mut self.partitions[at];
+        let watermark = watermark.get_or_insert_with(|| Watermark::new(token.generation));
+        if watermark.generation() != token.generation {
+            *watermark = Watermark::new(token.generation);
+        }
+        (watermark, has_risen)
     }
 }

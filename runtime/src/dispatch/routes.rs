@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    backend::{Attribute, Delivery, MAX_HEADER_BYTES, MAX_HEADERS},
+    backend::{Delivery, MAX_HEADER_BYTES, MAX_HEADERS, Message},
     envelope::split_kind,
     event::EventDescriptor,
     handler::HandlerDescriptor,
@@ -22,7 +22,7 @@ pub(crate) enum Route {
     /// Its event is not the group's.
     Unhandled,
     /// It can go nowhere but to the dead letters, under the name of this handler.
-    Doomed(usize, Reason, String),
+    Doomed(usize, Box<(Reason, String)>),
 }
 
 #[derive(Debug)]
@@ -95,17 +95,13 @@ impl Table {
 
     fn resolve(&self, delivery: &Delivery) -> Route {
         let message = &delivery.message;
-        if message.header_count() > MAX_HEADERS || message.header_bytes() > MAX_HEADER_BYTES {
-            let (count, bytes) = (message.header_count(), message.header_bytes());
-            let text = format!(
-                "{count} headers of {bytes} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} are read"
-            );
-            return Route::Doomed(0, Reason::Headers, text);
+        if message.header_count() > MAX_HEADERS
+            || message.header_bytes() > MAX_HEADER_BYTES
+            || message.defect().is_some()
+        {
+            return bad_headers(message);
         }
-        if let Some(defect) = message.defect() {
-            return Route::Doomed(0, Reason::Headers, defect.to_string());
-        }
-        let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
+        let Some(kind) = message.kind() else { return self.untyped() };
         if let Some((event, handler)) = self.kinds.iter().find(|(event, _)| event.kind.as_bytes() == kind) {
             return Route::Handler(*handler, Some(event));
         }
@@ -117,7 +113,7 @@ impl Table {
             }
             let text =
                 format!("`{name}` is handled in version {}, and this is version {version}", event.version);
-            return Route::Doomed(*handler, Reason::UnknownVersion, text);
+            return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, text)));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
     }
@@ -131,8 +127,20 @@ impl Table {
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {
                 let text = "the message has no `type`, and its topic carries several events".to_owned();
-                Route::Doomed(0, Reason::NoType, text)
+                Route::Doomed(0, Box::new((Reason::NoType, text)))
             }
         }
     }
+}
+
+#[cold]
+fn bad_headers(message: &Message) -> Route {
+    let text = message.defect().map_or_else(
+        || {
+            let (count, bytes) = (message.header_count(), message.header_bytes());
+            format!("{count} headers of {bytes} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} are read")
+        },
+        |defect| defect.to_string(),
+    );
+    Route::Doomed(0, Box::new((Reason::Headers, text)))
 }

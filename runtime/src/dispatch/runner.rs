@@ -68,6 +68,17 @@ impl Runner {
         }
     }
 
+    /// Whether a delivery that arrives may run at once: none is in line before it, none is waited for, and no other
+    /// subscription shares the handler's permits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.runnable.is_empty() && self.solo.is_empty() && self.batch.is_none() && self.permits.is_none()
+    }
+
+    /// Whether its handler takes batches.
+    pub(crate) const fn is_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
     /// Notes that a delivery of this handler arrived.
     pub(crate) fn arrived(&mut self) {
         if let Some(batch) = &mut self.batch {
@@ -99,10 +110,11 @@ impl Runner {
         }
     }
 
-    /// When the batch that is being collected must start.
-    pub(crate) fn batch_due(&self) -> Option<Moment> {
+    /// When the batch that is being collected must start. One that is due and has not started waits for a slot or a
+    /// permit, not for a moment.
+    pub(crate) fn batch_due(&self, now: Moment) -> Option<Moment> {
         let batch = self.batch.as_ref().filter(|_| !self.runnable.is_empty())?;
-        batch.since.map(|since| since + batch.wait)
+        batch.since.map(|since| since + batch.wait).filter(|due| *due > now)
     }
 
     /// Takes a slot and, where the handler is shared by subscriptions, a permit.
@@ -117,7 +129,9 @@ impl Runner {
 
     pub(crate) fn release(&mut self, slot: usize) {
         self.slots.release(slot);
-        self.spans[slot] = Span::none();
+        if !self.spans[slot].is_none() {
+            self.spans[slot] = Span::none();
+        }
         if let Some(permits) = &self.permits {
             permits.release();
         }

@@ -193,7 +193,11 @@ impl Woken {
     }
 
     fn clear(&self, slot: usize) {
-        self.bits[slot / BITS].fetch_and(!(1 << (slot % BITS)), Ordering::AcqRel);
+        let (word, bit) = (&self.bits[slot / BITS], 1 << (slot % BITS));
+        // Most slots were not woken since, and reading is cheaper than writing for all to see.
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            word.fetch_and(!bit, Ordering::AcqRel);
+        }
     }
 }
 

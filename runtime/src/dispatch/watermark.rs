@@ -47,6 +47,20 @@ impl Watermark {
         ticket
     }
 
+    /// Remembers a delivery that is settled already; true when the floor rose. Positions rise strictly.
+    pub(crate) fn pass(&mut self, position: u64) -> bool {
+        if !self.taken.is_empty() {
+            let ticket = self.take(position);
+            return self.settle(ticket);
+        }
+        debug_assert!(
+            self.highest.is_none_or(|highest| highest < position),
+            "position {position} does not rise"
+        );
+        self.highest = Some(position);
+        true
+    }
+
     /// True when the floor rose. A ticket counts once: a second time it changes nothing.
     pub(crate) fn settle(&mut self, ticket: u64) -> bool {
         let index = ticket.checked_sub(self.base).and_then(|index| usize::try_from(index).ok());
@@ -141,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_needs_no_ticket() {
+        let mut watermark = Watermark::new(1);
+        assert!(watermark.pass(4));
+        assert_eq!((watermark.floor(), watermark.gap(), watermark.unsettled()), (Some(5), 0, 0));
+        let ticket = watermark.take(6);
+        assert!(!watermark.pass(9), "it is above the floor");
+        assert_eq!((watermark.floor(), watermark.gap(), watermark.unsettled()), (Some(6), 3, 1));
+        assert!(watermark.settle(ticket));
+        assert_eq!((watermark.floor(), watermark.gap(), watermark.unsettled()), (Some(10), 0, 0));
+    }
+
+    #[test]
     fn the_last_position_of_all_does_not_overflow() {
         let mut watermark = Watermark::new(1);
         let ticket = watermark.take(u64::MAX);
@@ -152,14 +178,18 @@ mod tests {
     enum Step {
         /// The distance to the last position: above 1 it is a hole.
         Take(u64),
+        /// The same, for what is settled already.
+        Pass(u64),
         /// Any ticket ever given, those settled before with it.
         Settle(Index),
     }
 
     fn step() -> impl Strategy<Value = Step> {
+        let distance = prop_oneof![Just(1), 2..50_u64];
         prop_oneof![
-            prop_oneof![Just(1), 2..50_u64].prop_map(Step::Take),
-            any::<Index>().prop_map(Step::Settle),
+            4 => distance.clone().prop_map(Step::Take),
+            1 => distance.prop_map(Step::Pass),
+            4 => any::<Index>().prop_map(Step::Settle),
         ]
     }
 
@@ -167,7 +197,8 @@ mod tests {
     #[derive(Debug)]
     struct Delivered {
         position: u64,
-        ticket: u64,
+        /// None for what was passed.
+        ticket: Option<u64>,
         settled: bool,
     }
 
@@ -187,8 +218,9 @@ mod tests {
     }
 
     fn settle(watermark: &mut Watermark, history: &mut [Delivered], at: usize) {
+        let Some(ticket) = history[at].ticket else { return };
         let before = watermark.floor();
-        let rose = watermark.settle(history[at].ticket);
+        let rose = watermark.settle(ticket);
         history[at].settled = true;
         assert_eq!(rose, watermark.floor() > before, "the answer says whether the floor rose");
         check(watermark, history);
@@ -211,9 +243,17 @@ mod tests {
                 match step {
                     Step::Take(distance) => {
                         position += distance;
-                        let ticket = watermark.take(position);
+                        let ticket = Some(watermark.take(position));
                         prop_assert!(history.iter().all(|delivered| delivered.ticket != ticket));
                         history.push(Delivered { position, ticket, settled: false });
+                        check(&watermark, &history);
+                    }
+                    Step::Pass(distance) => {
+                        position += distance;
+                        let before = watermark.floor();
+                        let rose = watermark.pass(position);
+                        history.push(Delivered { position, ticket: None, settled: true });
+                        prop_assert_eq!(rose, watermark.floor() > before);
                         check(&watermark, &history);
                     }
                     Step::Settle(_) if history.is_empty() => {}

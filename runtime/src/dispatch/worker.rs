@@ -258,7 +258,7 @@ impl Worker {
     /// The next moment at which something happens by itself.
     fn next_moment(&mut self) -> Option<Moment> {
         let deadlines = self.setup.runners.iter_mut().filter_map(|runner| {
-            [runner.slots.next_deadline(), runner.batch_due()].into_iter().flatten().min()
+            [runner.slots.next_deadline(), runner.batch_due(self.now)].into_iter().flatten().min()
         });
         let phase = match self.phase {
             Phase::Draining(until) | Phase::Closing(until) => Some(until),

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 
 service! {
-    pub Billing = "billing" { state: [std::rc::Rc<Gateway>] }
+    pub Billing = "billing" { state: [std::cell::Cell<Gateway>] }
 }
 
 fn main() {}

@@ -8,7 +8,7 @@ use super::{
 impl Group {
     /// Brings the shares nearer to balance; called whenever a member or a share comes or goes.
     ///
-    /// The members' numbers of shares differ by one at most, and whoever has more already keeps more. A member gives
+    /// The members' numbers of shares are to differ by one at most, and whoever came first has more. A member gives
     /// up only what it has too much, spread evenly over what it has, so that topics are divided rather than handed
     /// over. What must be given up first is assigned by a later call, when it is free.
     pub(super) fn rebalance(&mut self, wakes: &mut Wakes) {
@@ -16,7 +16,8 @@ impl Group {
             return;
         }
         let mut holdings = self.holdings();
-        let quotas = quotas(&holdings, self.shares.len());
+        let (each, extra) = (self.shares.len() / holdings.len(), self.shares.len() % holdings.len());
+        let quotas: Vec<_> = (0..holdings.len()).map(|at| each + usize::from(at < extra)).collect();
         for (holding, quota) in holdings.iter_mut().zip(&quotas) {
             let (have, surplus) = (holding.shares.len(), holding.shares.len().saturating_sub(*quota));
             for (at, share) in holding.shares.iter().enumerate() {
@@ -56,16 +57,4 @@ impl Group {
 struct Holding {
     member: u64,
     shares: Vec<usize>,
-}
-
-/// How many of `shares` each member is to have, in the members' order.
-fn quotas(holdings: &[Holding], shares: usize) -> Vec<usize> {
-    let (each, extra) = (shares / holdings.len(), shares % holdings.len());
-    let mut by_size: Vec<_> = (0..holdings.len()).collect();
-    by_size.sort_by_key(|at| std::cmp::Reverse(holdings[*at].shares.len()));
-    let mut quotas = vec![each; holdings.len()];
-    for at in by_size.into_iter().take(extra) {
-        quotas[at] += 1;
-    }
-    quotas
 }

@@ -7,19 +7,24 @@ use super::{
     closed,
     group::Group,
     not_provisioned,
+    publish::Door,
     wakes::Wakes,
 };
 use crate::{backend::Subscription, error::Result};
 
-/// Completes when the group's cursors reach the ends of now; fails when the connection `door` closes before.
-pub(super) async fn wait(broker: &Broker, door: u64, subscription: &Subscription) -> Result<()> {
+/// Completes when the group's cursors reach the ends of now; fails when the connection closes before.
+pub(super) async fn wait(broker: &Broker, door: &Door, subscription: &Subscription) -> Result<()> {
     let answer = broker.run(|state, _| {
-        let group = state.group(subscription)?;
-        Some(state.watch(group, door))
+        if door.is_closed() {
+            return Err(closed("catch up"));
+        }
+        let group = state.group(subscription).ok_or_else(|| not_provisioned("catch up", subscription))?;
+        Ok(state.watch(group, door.id()))
     });
-    let answer = answer.ok_or_else(|| not_provisioned("catch up", subscription))?;
-    let Some(answer) = answer else { return Ok(()) };
-    answer.await.map_err(|_| closed("catch up"))
+    match answer? {
+        Some(answer) => answer.await.map_err(|_| closed("catch up")),
+        None => Ok(()),
+    }
 }
 
 /// Somebody who waits for a group's cursors.

@@ -108,10 +108,7 @@ impl Backend for MemoryBackend {
     }
 
     fn caught_up<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            self.open_for("catch up")?;
-            caught_up::wait(&self.broker, self.door.id(), subscription).await
-        })
+        Box::pin(caught_up::wait(&self.broker, &self.door, subscription))
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {

@@ -284,7 +284,8 @@ fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
         ErrorKind::TooLarge,
         "publish",
         format!(
-            "a message for `{topic}` has {size} bytes, and the limit is {limit}; make it smaller, or raise `max_message`"
+            "a message for `{topic}` has {size} bytes, and the limit is {limit}; make it smaller, or raise \
+             `max_message`"
         ),
     )
 }

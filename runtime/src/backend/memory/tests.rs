@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, on small numbers"
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, on small numbers, and waits for the tasks that it spawns"
 )]
 
 mod bound;

@@ -7,20 +7,33 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker};
+use super::{End, Phase, Worker, publish::Sent};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
-        held::{Entry, Stage},
+        held::Stage,
         retry::{LONGEST_AFTER, delay},
         runner::Runner,
     },
-    envelope::{Cause, split_kind},
+    envelope::Cause,
+    event::EventDescriptor,
     input::{Arrival, Incoming},
     outcome::Outcome,
-    outputs::{Outbox, Rejection},
+    outputs::{Outbox, Reason, Rejection},
     scope::Scope,
 };
+
+/// How far a delivery came that was run as it arrived.
+pub(super) enum AtOnce {
+    /// It is settled.
+    Done,
+    /// It was not run, and must wait for its turn.
+    Wait,
+    /// Its attempt is in this slot, pending, or ended with an error.
+    Began(usize, Poll<Result<(), Rejection>>),
+    /// Its attempt is over, but what it returned is not confirmed yet.
+    Stuck(Sent),
+}
 
 impl Worker {
     pub(super) fn wake_due(&mut self) -> bool {
@@ -70,7 +83,79 @@ impl Worker {
         progress
     }
 
-    pub(super) fn start(&mut self, handler: usize, slot: usize) {
+    /// Runs the first attempt of a delivery as it arrives, where nothing stands before it. One that finishes in its
+    /// first poll costs no place in the window, in a lane or in a queue.
+    pub(super) fn run_at_once(
+        &mut self,
+        handler: usize,
+        event: Option<&'static EventDescriptor>,
+        delivery: &Delivery,
+    ) -> AtOnce {
+        if self.phase != Phase::Running
+            || !self.setup.runners[handler].is_idle()
+            || !self.is_lane_free(delivery)
+        {
+            return AtOnce::Wait;
+        }
+        let Self { setup, outgoing, .. } = self;
+        let Runner { scope, attempts, slots, spans, .. } = &mut setup.runners[handler];
+        let Some(slot) = slots.acquire() else { return AtOnce::Wait };
+        let mut run = || {
+            let item = incoming(delivery, event, 1, scope);
+            match attempts.start(slot, &Arrival::new(std::slice::from_ref(&item))) {
+                Err(rejection) => Poll::Ready(Err(rejection)),
+                Ok(()) => {
+                    let mut outbox = Outbox { scope, cause: Cause { delivery }, index: 0, outgoing };
+                    attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+                }
+            }
+        };
+        let polled = if tracing::enabled!(tracing::Level::INFO) {
+            spans[slot] = span(&setup.subscription, scope, delivery, 1, 1);
+            spans[slot].in_scope(run)
+        } else {
+            run()
+        };
+        if !matches!(polled, Poll::Ready(Ok(()))) {
+            return AtOnce::Began(slot, polled);
+        }
+        self.setup.runners[handler].release(slot);
+        if !self.outgoing.is_empty() {
+            let sent = self.send();
+            if !matches!(sent, Sent::All) {
+                return AtOnce::Stuck(sent);
+            }
+        }
+        self.tally.handled += 1;
+        self.pass(delivery.token);
+        AtOnce::Done
+    }
+
+    /// Keeps a delivery whose attempt began and did not end well at once.
+    pub(super) fn go_on(
+        &mut self,
+        id: u32,
+        handler: usize,
+        slot: usize,
+        polled: Poll<Result<(), Rejection>>,
+    ) {
+        let members = &mut self.setup.runners[handler].members[slot];
+        members.clear();
+        members.push(id);
+        match polled {
+            Poll::Ready(result) => self.finish(handler, slot, result),
+            Poll::Pending => self.arm_timeout(handler, slot),
+        }
+    }
+
+    fn arm_timeout(&mut self, handler: usize, slot: usize) {
+        let runner = &mut self.setup.runners[handler];
+        if let Some(timeout) = runner.policy.timeout {
+            runner.slots.arm(slot, self.now + timeout);
+        }
+    }
+
+    fn start(&mut self, handler: usize, slot: usize) {
         let Self { setup, held, .. } = self;
         let Runner { scope, attempts, members, spans, .. } = &mut setup.runners[handler];
         for id in &members[slot] {
@@ -81,17 +166,20 @@ impl Worker {
         let (started, rejected) = match &members[slot][..] {
             [only] => {
                 let Some(entry) = held.get(*only) else { return };
-                spans[slot] = span(&setup.subscription, scope, entry, 1);
+                spans[slot] = span(&setup.subscription, scope, &entry.delivery, entry.attempt, 1);
                 let _entered = spans[slot].enter();
-                let item = incoming(entry, scope);
+                let item = incoming(&entry.delivery, entry.event, entry.attempt, scope);
                 let arrival = Arrival::new(std::slice::from_ref(&item));
                 (attempts.start(slot, &arrival), arrival.rejected.into_inner())
             }
             batch => {
-                let items: Vec<_> =
-                    batch.iter().filter_map(|id| Some(incoming(held.get(*id)?, scope))).collect();
+                let item = |id: &u32| {
+                    let entry = held.get(*id)?;
+                    Some(incoming(&entry.delivery, entry.event, entry.attempt, scope))
+                };
+                let items: Vec<_> = batch.iter().filter_map(item).collect();
                 let Some(entry) = batch.first().and_then(|id| held.get(*id)) else { return };
-                spans[slot] = span(&setup.subscription, scope, entry, items.len());
+                spans[slot] = span(&setup.subscription, scope, &entry.delivery, entry.attempt, items.len());
                 let _entered = spans[slot].enter();
                 let arrival = Arrival::new(&items);
                 (attempts.start(slot, &arrival), arrival.rejected.into_inner())
@@ -110,12 +198,8 @@ impl Worker {
             _ if empty => self.setup.runners[handler].release(slot),
             Err(rejection) => self.finish(handler, slot, Err(rejection)),
             Ok(()) => {
-                if self.poll_slot(handler, slot) {
-                    return;
-                }
-                let runner = &mut self.setup.runners[handler];
-                if let Some(timeout) = runner.policy.timeout {
-                    runner.slots.arm(slot, self.now + timeout);
+                if !self.poll_slot(handler, slot) {
+                    self.arm_timeout(handler, slot);
                 }
             }
         }
@@ -178,11 +262,16 @@ impl Worker {
 
     /// A single delivery failed.
     pub(super) fn reject(&mut self, id: u32, rejection: Rejection) {
+        let is_leaving = self.is_leaving(id);
         let Some(entry) = self.held.get_mut(id) else { return };
-        let policy = &self.setup.runners[entry.handler].policy;
+        let runner = &self.setup.runners[entry.handler];
+        let policy = &runner.policy;
         match rejection.outcome {
             Outcome::Ack => self.settle(id, End::Handled),
             Outcome::Discard => self.settle(id, End::Discarded),
+            Outcome::Retry { .. } if entry.attempt < policy.attempts && is_leaving => {
+                self.give_back(id);
+            }
             Outcome::Retry { after } if entry.attempt < policy.attempts => {
                 let wait = match after {
                     Some(after) => after.min(LONGEST_AFTER),
@@ -199,12 +288,15 @@ impl Worker {
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
                 entry.attempt += 1;
+                // A batch of one that failed is run again alone, too.
+                entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
                 self.retries.sleep(id, self.now + wait);
             }
             Outcome::Retry { .. } | Outcome::DeadLetter => {
-                let attempts = entry.attempt;
+                // What could not be read was never run.
+                let attempts = entry.attempt - u32::from(rejection.reason == Reason::Undecodable);
                 self.bury(id, rejection.reason, &rejection.error, attempts);
             }
         }
@@ -220,6 +312,10 @@ impl Worker {
             "the batch failed and will be repeated item by item"
         );
         for id in members {
+            if self.is_leaving(*id) {
+                self.give_back(*id);
+                continue;
+            }
             let Some(entry) = self.held.get_mut(*id) else { continue };
             let policy = &self.setup.runners[entry.handler].policy;
             let wait = match rejection.outcome {
@@ -248,35 +344,34 @@ impl Worker {
     }
 }
 
-fn incoming<'a>(entry: &'a Entry, scope: &'a Arc<Scope>) -> Incoming<'a> {
-    let (name, version, assumed) = match entry.event {
-        Some(event) => (Some(event.name), event.version, event.name),
-        None => {
-            let kind = entry.delivery.message.attribute(Attribute::Type);
-            let kind = kind.and_then(|kind| std::str::from_utf8(kind).ok());
-            let (name, version) = kind.map_or((None, 1), |kind| {
-                let (name, version) = split_kind(kind);
-                (Some(name), version)
-            });
-            (name, version, "")
-        }
-    };
-    let published = OnceCell::new();
-    Incoming { delivery: &entry.delivery, name, version, assumed, attempt: entry.attempt, scope, published }
+fn incoming<'a>(
+    delivery: &'a Delivery,
+    event: Option<&'static EventDescriptor>,
+    attempt: u32,
+    scope: &'a Arc<Scope>,
+) -> Incoming<'a> {
+    Incoming { delivery, event, attempt, scope, published: OnceCell::new() }
 }
 
 /// A span around every poll of an attempt, with OpenTelemetry's names; free while nobody listens.
-fn span(subscription: &Subscription, scope: &Scope, entry: &Entry, count: usize) -> tracing::Span {
+fn span(
+    subscription: &Subscription,
+    scope: &Scope,
+    delivery: &Delivery,
+    attempt: u32,
+    count: usize,
+) -> tracing::Span {
     tracing::info_span!(
         "process",
         messaging.operation.name = "process",
+        messaging.operation.type = "process",
         messaging.system = scope.outlet.backend.system(),
-        messaging.destination.name = %entry.delivery.topic,
+        messaging.destination.name = %delivery.topic,
         messaging.consumer.group.name = %subscription.group,
-        messaging.message.id = %id_of(&entry.delivery),
+        messaging.message.id = %id_of(delivery),
         messaging.batch.message_count = (count > 1).then_some(count),
         handler = scope.handler,
-        attempt = entry.attempt,
+        attempt,
     )
 }
 

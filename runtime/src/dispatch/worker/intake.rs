@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Phase, Revocation, Worker};
+use super::{Phase, Revocation, Worker, attempts::AtOnce};
 use crate::{
     backend::{Attribute, Delivery, Intake, Room},
     dispatch::{
@@ -13,6 +13,7 @@ use crate::{
         routes::Route,
     },
     error::{Error, ErrorKind, Result},
+    event::EventDescriptor,
     outputs::Reason,
     policy::{Order, Unhandled},
 };
@@ -53,44 +54,57 @@ impl Worker {
         Ok(true)
     }
 
-    pub(super) fn take(&mut self, delivery: Delivery) -> Result<()> {
+    fn take(&mut self, delivery: Delivery) -> Result<()> {
         self.tally.received += 1;
-        let ticket = self.marks.take(delivery.token);
         let (handler, event, doom) = match self.setup.routes.resolve(&delivery) {
-            Route::Handler(handler, event) => (handler, event, None),
-            Route::Doomed(handler, reason, error) => (handler, None, Some(Box::new((reason, error)))),
+            Route::Handler(handler, event) => {
+                return self.arrive(handler, event, delivery);
+            }
+            Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
-                    if self.marks.settle(delivery.token, ticket) {
-                        self.settled.push(delivery.token);
-                    }
+                    self.pass(delivery.token);
                     return Ok(());
                 }
                 Unhandled::DeadLetter => {
                     let error = format!("group {} does not handle it", self.setup.subscription.group);
-                    (0, None, Some(Box::new((Reason::Unhandled, error))))
+                    (0, None, Box::new((Reason::Unhandled, error)))
                 }
                 Unhandled::Stop => return Err(self.unhandled(&delivery)),
             },
         };
-        let token = delivery.token;
-        let entry = Entry {
-            delivery,
-            ticket,
-            handler,
-            event,
-            attempt: 1,
-            stage: Stage::Waiting,
-            doom,
-            solo: false,
-            failed_at: None,
-        };
-        let id = self.held.insert(entry).map_err(|entry| {
-            let text = format!("the consumer delivered {token:?} beyond the room it was given");
-            drop(entry);
-            Error::new(ErrorKind::Fatal, "consume", text).at(self.setup.outlet.backend.system())
-        })?;
+        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery, handler, event) })
+    }
+
+    fn arrive(
+        &mut self,
+        handler: usize,
+        event: Option<&'static EventDescriptor>,
+        delivery: Delivery,
+    ) -> Result<()> {
+        let at_once = self.run_at_once(handler, event, &delivery);
+        if matches!(at_once, AtOnce::Done) {
+            return Ok(());
+        }
+        let entry = Entry::new(delivery, handler, event);
+        if matches!(at_once, AtOnce::Wait) {
+            return self.wait_in_lane(entry);
+        }
+        let id = self.hold(Entry { stage: Stage::Running, ..entry })?;
+        self.enter_lane(id);
+        match at_once {
+            AtOnce::Began(slot, polled) => self.go_on(id, handler, slot, polled),
+            AtOnce::Stuck(sent) => self.follow_up(&[id], sent),
+            AtOnce::Done | AtOnce::Wait => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a delivery into the window, and puts it in line behind those of its lane.
+    fn wait_in_lane(&mut self, entry: Entry) -> Result<()> {
+        let handler = entry.handler;
+        let id = self.hold(entry)?;
         self.setup.runners[handler].arrived();
         if self.enter_lane(id) {
             self.enqueue(id);
@@ -98,31 +112,59 @@ impl Worker {
         Ok(())
     }
 
+    /// Takes a delivery into the window. The consumer was told the room, so there is a place.
+    pub(super) fn hold(&mut self, mut entry: Entry) -> Result<u32> {
+        let token = entry.delivery.token;
+        entry.ticket = self.marks.take(token);
+        self.held.insert(entry).ok_or_else(|| {
+            let text = format!("the consumer delivered {token:?} beyond the room it was given");
+            Error::new(ErrorKind::Fatal, "consume", text).at(self.setup.outlet.backend.system())
+        })
+    }
+
+    /// Whether nothing of a delivery's lane is unsettled.
+    pub(super) fn is_lane_free(&self, delivery: &Delivery) -> bool {
+        if self.lanes.is_empty() {
+            return true;
+        }
+        match Lane::of(self.setup.subscription.order, delivery) {
+            None => true,
+            Some(Lane::Key(key)) => {
+                let same =
+                    |other| self.held.get(other).is_some_and(|e| e.delivery.message.key() == Some(key));
+                !self.lanes.is_taken(self.hasher.hash_one(key), same)
+            }
+            Some(Lane::Partition(partition)) => {
+                let same =
+                    |other| self.held.get(other).is_some_and(|e| e.delivery.token.partition == partition);
+                !self.lanes.is_taken(self.hasher.hash_one(partition), same)
+            }
+        }
+    }
+
     /// Puts a delivery into its lane; `true` if it is the first in it.
     pub(super) fn enter_lane(&mut self, id: u32) -> bool {
         let Self { held, lanes, hasher, setup, .. } = self;
         let Some(entry) = held.get(id) else { return false };
-        match (setup.subscription.order, entry.delivery.message.key()) {
-            (Order::Key, Some(key)) => {
-                let same =
-                    |other| held.get(other).is_some_and(|other| other.delivery.message.key() == Some(key));
+        match Lane::of(setup.subscription.order, &entry.delivery) {
+            Some(Lane::Key(key)) => {
+                let same = |other| held.get(other).is_some_and(|e| e.delivery.message.key() == Some(key));
                 lanes.arrive(id, hasher.hash_one(key), same)
             }
-            (Order::Partition, _) => {
-                let partition = entry.delivery.token.partition;
-                let same =
-                    |other| held.get(other).is_some_and(|other| other.delivery.token.partition == partition);
+            Some(Lane::Partition(partition)) => {
+                let same = |other| held.get(other).is_some_and(|e| e.delivery.token.partition == partition);
                 lanes.arrive(id, hasher.hash_one(partition), same)
             }
-            (Order::Key | Order::None, _) => {
+            None => {
                 lanes.arrive_alone(id);
                 true
             }
         }
     }
 
+    /// Puts the head of a lane in line, unless it runs already: a batch has several of one lane.
     pub(super) fn enqueue(&mut self, id: u32) {
-        if let Some(entry) = self.held.get(id) {
+        if let Some(entry) = self.held.get(id).filter(|entry| entry.stage == Stage::Waiting) {
             self.setup.runners[entry.handler].enqueue(id, entry.solo, self.now);
         }
     }
@@ -136,5 +178,21 @@ impl Worker {
              move past it with `unhandled = skip` or `dead_letter`"
         );
         Error::new(ErrorKind::Fatal, "dispatch", text)
+    }
+}
+
+/// What orders a delivery.
+enum Lane<'a> {
+    Key(&'a [u8]),
+    Partition(u32),
+}
+
+impl<'a> Lane<'a> {
+    fn of(order: Order, delivery: &'a Delivery) -> Option<Self> {
+        match order {
+            Order::Key => delivery.message.key().map(Lane::Key),
+            Order::Partition => Some(Lane::Partition(delivery.token.partition)),
+            Order::None => None,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{End, Worker, attempts::id_of};
 use crate::{
-    backend::{Outgoing, Sender},
+    backend::{Outgoing, Publishing, Sender},
     dispatch::{
         dead_letter::Obituary,
         effects::{Effect, Purpose, is_permanent},
@@ -16,34 +16,52 @@ use crate::{
     topic::Topic,
 };
 
+/// How far the sending of a handler's outputs came.
+pub(super) enum Sent {
+    /// Everything is confirmed.
+    All,
+    /// So many are confirmed; the next is under way.
+    Pending(usize, Publishing),
+    /// So many are confirmed; the next failed.
+    Failed(usize, Error),
+}
+
 impl Worker {
     /// Publishes what a handler returned; settles at once if the backend answers at once.
     pub(super) fn publish(&mut self, members: &[u32]) {
-        let mut outgoing = std::mem::take(&mut self.outgoing);
+        let sent = self.send();
+        self.follow_up(members, sent);
+    }
+
+    /// Sends what is in the outbox, for as long as the backend answers at once.
+    pub(super) fn send(&mut self) -> Sent {
         let mut confirmed = 0;
-        while let Some(next) = outgoing.get(confirmed) {
+        while let Some(next) = self.outgoing.get(confirmed) {
             let mut publishing = self.setup.outlet.send(next.clone());
             match publishing.now() {
                 Some(Ok(_)) => self.setup.outlet.count(&next.topic),
-                Some(Err(error)) => {
-                    let effect =
-                        Effect::resume(members, Purpose::Outputs, outgoing.drain(..), confirmed, None);
-                    self.failed(effect, error);
-                    break;
-                }
-                None => {
-                    let rest = outgoing.drain(..);
-                    self.hold(Effect::resume(members, Purpose::Outputs, rest, confirmed, Some(publishing)));
-                    break;
-                }
+                Some(Err(error)) => return Sent::Failed(confirmed, error),
+                None => return Sent::Pending(confirmed, publishing),
             }
             confirmed += 1;
         }
-        if confirmed == outgoing.len() && !outgoing.is_empty() {
-            members.iter().for_each(|id| self.settle(*id, End::Handled));
+        self.outgoing.clear();
+        Sent::All
+    }
+
+    /// Settles the deliveries whose outputs were sent, or makes an effect of what is left.
+    pub(super) fn follow_up(&mut self, members: &[u32], sent: Sent) {
+        let (confirmed, publishing, error) = match sent {
+            Sent::All => return members.iter().for_each(|id| self.settle(*id, End::Handled)),
+            Sent::Pending(confirmed, publishing) => (confirmed, Some(publishing), None),
+            Sent::Failed(confirmed, error) => (confirmed, None, Some(error)),
+        };
+        let queue = self.outgoing.drain(..);
+        let effect = Effect::resume(members, Purpose::Outputs, queue, confirmed, publishing);
+        match error {
+            Some(error) => self.failed(effect, error),
+            None => self.add_effect(effect),
         }
-        outgoing.clear();
-        self.outgoing = outgoing;
     }
 
     /// Writes the dead letter of a delivery, and settles it when that is confirmed.
@@ -84,12 +102,18 @@ impl Worker {
             }
             None => {
                 let queue = std::iter::once(outgoing);
-                self.hold(Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, Some(publishing)));
+                self.add_effect(Effect::resume(
+                    &[id],
+                    Purpose::DeadLetter(reason),
+                    queue,
+                    0,
+                    Some(publishing),
+                ));
             }
         }
     }
 
-    pub(super) fn hold(&mut self, effect: Effect) {
+    fn add_effect(&mut self, effect: Effect) {
         self.mark_publishing(&effect);
         self.effects.add(effect);
     }
@@ -127,16 +151,13 @@ impl Worker {
     pub(super) fn failed(&mut self, effect: Effect, error: Error) {
         let (group, topic) = (&self.setup.subscription.group, effect.topic());
         if effect.purpose == Purpose::Outputs && is_permanent(&error) && error.kind() != ErrorKind::Closed {
-            let text = effect.told(&error);
+            let rejection = Rejection::new(Outcome::DeadLetter, Reason::PublishFailed, &effect.told(&error));
             return match &effect.members[..] {
                 [only] => {
                     let attempts = self.held.get(*only).map_or(1, |entry| entry.attempt);
-                    self.bury(*only, Reason::PublishFailed, &text, attempts);
+                    self.bury(*only, rejection.reason, &rejection.error, attempts);
                 }
-                several => {
-                    let outcome = Outcome::DeadLetter;
-                    self.split(several, &Rejection { outcome, reason: Reason::PublishFailed, error: text });
-                }
+                several => self.split(several, &rejection),
             };
         }
         if let Purpose::DeadLetter(reason) = effect.purpose {

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use super::{End, Revocation, Worker};
-use crate::{backend::Partitions, dispatch::held::Stage};
+use crate::{
+    backend::{Partitions, Token},
+    dispatch::held::Stage,
+};
 
 impl Worker {
     pub(super) fn settle(&mut self, id: u32, end: End) {
@@ -19,6 +22,12 @@ impl Worker {
         if let Some(next) = self.lanes.remove(id) {
             self.enqueue(next);
         }
+    }
+
+    /// Settles a delivery that never was in the window.
+    pub(super) fn pass(&mut self, token: Token) {
+        self.marks.pass(token);
+        self.settled.push(token);
     }
 
     /// Tells the consumer what is settled, once per round.
@@ -71,6 +80,20 @@ impl Worker {
         }
         // A lane may go on with a delivery of another partition.
         heads.into_iter().filter(|id| !gone.contains(id)).for_each(|id| self.enqueue(id));
+    }
+
+    /// Whether nothing of a delivery starts here any more: the bus stops, or its partition goes to another instance.
+    pub(super) fn is_leaving(&self, id: u32) -> bool {
+        let goes = |partition| self.revocations.iter().any(|revocation| revocation.partitions.contains(partition));
+        !self.is_starting() || self.held.get(id).is_some_and(|entry| goes(entry.delivery.token.partition))
+    }
+
+    /// Drops one delivery unsettled, whose attempt failed and cannot be repeated here.
+    pub(super) fn give_back(&mut self, id: u32) {
+        self.held.remove(id);
+        if let Some(next) = self.lanes.remove(id) {
+            self.enqueue(next);
+        }
     }
 
     /// Gives up partitions of which nothing is left.

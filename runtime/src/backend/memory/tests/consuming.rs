@@ -134,6 +134,7 @@ fn batches_are_appended_and_partitions_take_turns() {
         let room = Room { count: 10, bytes: 1 << 20 };
         assert!(matches!(consumer.poll_batch(&mut cx, room, &mut all), Poll::Ready(Ok(Intake::Deliveries))));
         assert!(all.len() - before <= 10);
+        assert!(partitions(&all[before..]).len() >= 3, "a batch is from most partitions");
         for delivery in &all[before..] {
             counts[delivery.token.partition as usize] += 1;
         }

@@ -1,0 +1,218 @@
+//! What the benches share: two events, and a finite source of deliveries that costs next to nothing itself.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use typebus::{
+    Event, Result,
+    backend::{
+        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Intake, Message,
+        MessageBuilder, Outgoing, Partitions, Plan, Position, Publishing, Room, Subscription, Token, Topic,
+    },
+};
+
+/// Three integers: as little work as an event can be, for counts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "bench.ticks", name = "tick", key = id)]
+pub struct Tick {
+    /// The key.
+    pub id: u64,
+    /// In cents.
+    pub price: u64,
+    /// In lots.
+    pub size: u64,
+}
+
+impl Tick {
+    /// The nth tick, of one of 1,000 instruments.
+    #[must_use]
+    pub const fn nth(n: u64) -> Self {
+        Self { id: n * 7_919 % 1_000, price: 100 + n % 900, size: n % 50 }
+    }
+}
+
+/// 200 bytes of JSON with two lines, for rates.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "bench.orders", name = "order", key = order_id)]
+pub struct Order {
+    /// The key.
+    pub order_id: String,
+    /// Who ordered.
+    pub customer_id: u64,
+    /// In which currency.
+    pub currency: String,
+    /// What is paid.
+    pub total_cents: u64,
+    /// What was ordered.
+    pub lines: Vec<Line>,
+}
+
+/// One line of an [`Order`].
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Line {
+    /// The article.
+    pub sku: String,
+    /// How many.
+    pub quantity: u32,
+    /// Of one.
+    pub price_cents: u64,
+}
+
+impl Order {
+    /// The nth order, of one of 1,000 keys.
+    #[must_use]
+    pub fn nth(n: u64) -> Self {
+        let line = |sku: &str| Line { sku: format!("{sku}-{:04}", n % 10_000), quantity: 2, price_cents: 1_999 };
+        Self {
+            order_id: format!("order-{:06}", n * 7_919 % 1_000),
+            customer_id: 1_000 + n % 9_000,
+            currency: "EUR".to_owned(),
+            total_cents: 7_996,
+            lines: vec![line("pencil"), line("eraser")],
+        }
+    }
+}
+
+/// A backend that delivers a fixed number of prepared messages to one subscription, and confirms every publication
+/// at once without keeping it.
+#[derive(Debug)]
+pub struct Finite {
+    messages: Arc<[Message]>,
+    topic: Topic,
+    count: u64,
+}
+
+const PARTITIONS: u32 = 4;
+
+impl Finite {
+    /// `count` ticks.
+    #[must_use]
+    pub fn ticks(count: u64) -> Self {
+        let message = |n| {
+            let tick = Tick::nth(n);
+            let mut builder = MessageBuilder::new();
+            let payload = serde_json::to_vec(&tick).unwrap_or_default();
+            let written = builder.payload(|buffer| {
+                buffer.extend_from_slice(&payload);
+                Ok::<(), std::convert::Infallible>(())
+            });
+            drop(written);
+            builder.key(tick.id.to_string().as_bytes());
+            for (attribute, value) in [
+                (Attribute::Type, "tick.v1"),
+                (Attribute::ContentType, "application/json"),
+                (Attribute::SpecVersion, "1.0"),
+                (Attribute::Source, "bench"),
+                (Attribute::Time, "2026-01-01T00:00:00.000Z"),
+                (Attribute::Id, "018f0000-0000-7000-8000-000000000000"),
+            ] {
+                builder.attribute(attribute, value.as_bytes());
+            }
+            builder.build()
+        };
+        Self { messages: (0..1_000).map(message).collect(), topic: Topic::from_static("bench.ticks"), count }
+    }
+}
+
+impl Backend for Finite {
+    fn system(&self) -> &'static str {
+        "finite"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            patterns: false,
+            key_order: true,
+            partition_order: true,
+            start_earliest: true,
+            start_latest: false,
+            max_message: 1 << 20,
+        }
+    }
+
+    fn provision<'a>(&'a self, _: &'a Plan) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn publish(&self, _: Outgoing) -> Publishing {
+        Publishing::ready(Ok(Confirmation::default()))
+    }
+
+    fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
+        let (messages, topic) = (Arc::clone(&self.messages), self.topic.clone());
+        let consumer = Source { messages, topic, next: 0, count: self.count };
+        Box::pin(async { Ok(Box::new(consumer) as Box<dyn Consumer>) })
+    }
+
+    fn caught_up<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn browse<'a>(&'a self, _: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
+        Box::pin(async { Ok(Box::pin(Empty) as BoxStream<_>) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+struct Empty;
+
+impl futures_core::Stream for Empty {
+    type Item = Result<Delivery>;
+
+    fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    messages: Arc<[Message]>,
+    topic: Topic,
+    next: u64,
+    count: u64,
+}
+
+impl Consumer for Source {
+    fn poll_batch(&mut self, _: &mut Context<'_>, room: Room, into: &mut Vec<Delivery>) -> Poll<Result<Intake>> {
+        if self.next == self.count {
+            return Poll::Ready(Ok(Intake::End));
+        }
+        if room.is_empty() {
+            return Poll::Pending;
+        }
+        let taken = (self.count - self.next).min(room.count as u64);
+        for n in self.next..self.next + taken {
+            let message = &self.messages[usize::try_from(n % 1_000).unwrap_or_default()];
+            let partition = u32::try_from(n % u64::from(PARTITIONS)).unwrap_or_default();
+            let position = n / u64::from(PARTITIONS);
+            into.push(Delivery {
+                token: Token { partition, generation: 1, position },
+                topic: self.topic.clone(),
+                message: message.clone(),
+                partition: Some(partition),
+                position: Some(Position::new(position)),
+            });
+        }
+        self.next += taken;
+        Poll::Ready(Ok(Intake::Deliveries))
+    }
+
+    fn settle(&mut self, _: &[Token], _: &[Floor]) {}
+
+    fn release(&mut self, _: &Partitions) {}
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

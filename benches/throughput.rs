@@ -1,0 +1,136 @@
+//! Rates on one thread, side by side in one run: the bus on its in-process backend, and a raw bounded tokio channel
+//! that encodes and decodes the same event.
+//!
+//! `cargo bench -p typebus-benches --bench throughput [-- EVENTS]` interleaves the rounds and prints the ratio of
+//! each; it fails when no round reaches the bound.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{Notify, mpsc};
+use typebus::{backend::memory::Memory, prelude::*};
+use typebus_benches::{Order, Tick};
+
+const ROUNDS: usize = 7;
+/// What the raw channel holds, and what the topic keeps.
+const CAPACITY: usize = 1_024;
+
+/// Counts what was handled, and tells when that is all.
+#[derive(Debug, Default)]
+struct Count {
+    handled: AtomicU64,
+    all: AtomicU64,
+    done: Notify,
+}
+
+impl Count {
+    fn one(&self) {
+        if self.handled.fetch_add(1, Ordering::Relaxed) + 1 == self.all.load(Ordering::Relaxed) {
+            self.done.notify_one();
+        }
+    }
+}
+
+#[handler(concurrency = 16, timeout = "1m")]
+async fn on_tick(tick: Tick, count: State<Arc<Count>>) {
+    std::hint::black_box(&tick);
+    count.one();
+}
+
+#[handler(concurrency = 16, timeout = "1m")]
+async fn on_order(order: Order, count: State<Arc<Count>>) {
+    std::hint::black_box(&order);
+    count.one();
+}
+
+service! {
+    Bench = "bench" { handles: [on_tick, on_order], publishes: [Tick, Order], state: [Arc<Count>] }
+}
+
+fn main() -> io::Result<ExitCode> {
+    let events = env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(200_000);
+    let ticks = compare("Tick", 0.6, events, Tick::nth)?;
+    let orders = compare("Order", 0.8, events, Order::nth)?;
+    Ok(if ticks && orders { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Interleaves the rounds; says whether the bound was reached in at least one.
+fn compare<E>(name: &str, bound: f64, events: u64, nth: fn(u64) -> E) -> io::Result<bool>
+where
+    E: typebus::PublishedBy<Bench> + Serialize + DeserializeOwned + Sync,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let mut rounds = Vec::new();
+    for round in 0..=ROUNDS {
+        let raw = runtime.block_on(raw(events, nth));
+        let ours = runtime.block_on(bus(events, nth)).map_err(io::Error::other)?;
+        // The first round warms up.
+        if round > 0 {
+            rounds.push((raw.as_secs_f64() / ours.as_secs_f64(), raw, ours));
+        }
+    }
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let per_event = |time: Duration| time.as_nanos() / u128::from(events);
+    let (worst, median, best) = (rounds[0], rounds[ROUNDS / 2], rounds[ROUNDS - 1]);
+    writeln!(
+        io::stdout(),
+        "{name:<6} {:.2} x raw (median of {ROUNDS}; {:.2} to {:.2}; bound {bound}): raw {} ns, bus {} ns an event",
+        median.0,
+        worst.0,
+        best.0,
+        per_event(median.1),
+        per_event(median.2),
+    )?;
+    Ok(best.0 >= bound)
+}
+
+async fn raw<E: Serialize + DeserializeOwned + 'static>(events: u64, nth: fn(u64) -> E) -> Duration {
+    let (sender, mut receiver) = mpsc::channel::<Vec<u8>>(CAPACITY);
+    let begin = Instant::now();
+    let produce = async {
+        for n in 0..events {
+            let payload = serde_json::to_vec(&nth(n)).unwrap_or_default();
+            let _ = sender.send(payload).await;
+        }
+        drop(sender);
+    };
+    let consume = async {
+        let mut handled = 0;
+        while let Some(payload) = receiver.recv().await {
+            let event: Option<E> = serde_json::from_slice(&payload).ok();
+            std::hint::black_box(&event);
+            handled += u64::from(event.is_some());
+        }
+        assert_eq!(handled, events);
+    };
+    tokio::join!(produce, consume);
+    begin.elapsed()
+}
+
+async fn bus<E>(events: u64, nth: fn(u64) -> E) -> typebus::Result<Duration>
+where
+    E: typebus::PublishedBy<Bench>,
+{
+    let count = Arc::new(Count::default());
+    count.all.store(events, Ordering::Relaxed);
+    let memory = Memory::default().capacity(CAPACITY);
+    let bus = Bus::<Bench>::builder().state(Arc::clone(&count)).connect(memory).await?;
+    let running = bus.start().await?;
+    let begin = Instant::now();
+    for n in 0..events {
+        bus.publish(&nth(n)).await?;
+    }
+    count.done.notified().await;
+    let elapsed = begin.elapsed();
+    running.stop().await?;
+    Ok(elapsed)
+}

@@ -1,0 +1,11 @@
+//! An argument is known.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler(partition = "orders")]
+async fn charge(_: OrderPlaced) {}
+
+fn main() {}

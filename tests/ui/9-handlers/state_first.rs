@@ -1,0 +1,11 @@
+//! Extractors come after what arrives.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler]
+async fn charge(_: State<Gateway>, _: OrderPlaced) {}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! What a handler takes exists.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler]
+async fn charge(_: OrderPlace) {}
+
+fn main() {}

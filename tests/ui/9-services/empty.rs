@@ -1,0 +1,4 @@
+//! A service is not nothing.
+typebus::service! {}
+
+fn main() {}

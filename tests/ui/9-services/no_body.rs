@@ -1,0 +1,6 @@
+//! A service has a body.
+typebus::service! {
+    pub Billing = "billing";
+}
+
+fn main() {}

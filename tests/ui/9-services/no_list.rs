@@ -1,0 +1,12 @@
+//! In a service there are lists.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Billing = "billing" { "charge" }
+}
+
+fn main() {}

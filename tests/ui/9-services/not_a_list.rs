@@ -1,0 +1,12 @@
+//! A list has brackets.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Billing = "billing" { publishes: InvoiceSent }
+}
+
+fn main() {}

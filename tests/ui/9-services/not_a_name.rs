@@ -1,0 +1,12 @@
+//! An entry is a name.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Billing = "billing" { publishes: ["InvoiceSent"] }
+}
+
+fn main() {}

@@ -1,0 +1,81 @@
+//! The steps of `cargo xtask test`, in the order in which they run: the quick ones first.
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{
+    arrows, hello, package,
+    shell::{Shell, Tests},
+    tools, webhooks,
+};
+
+/// One check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Every file is formatted
+    Fmt,
+    /// No module of the runtime uses one above it
+    Arrows,
+    /// No lint, in any target, with and without the feature `anyhow`
+    Clippy,
+    /// Documentation without warnings
+    Docs,
+    /// Unit, property, behaviour, compile-fail, example and doc tests
+    Test,
+    /// `hello` needs less than 60 crates and no C, and it runs
+    Hello,
+    /// `webhooks` accounts for every event, and two runs come to the same
+    Webhooks,
+    /// Allocations and instructions per delivery stay below their bounds; needs valgrind
+    Counts,
+    /// Every crate can be packaged, and none takes the examples' data along
+    Package,
+    /// Licences, banned crates, sources; needs cargo-deny
+    Deny,
+}
+
+/// What the command line says about single steps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// `deny` asks for advisories too.
+    pub(crate) advisories: bool,
+}
+
+impl Step {
+    /// As it is written on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Runs it; `Tests` are what a test runner counted.
+    pub(crate) fn run(self, shell: &Shell, options: Options) -> Result<Tests> {
+        match self {
+            Self::Fmt => shell.cargo(["fmt", "--all", "--check"]).run()?,
+            Self::Arrows => arrows::check(shell.root())?,
+            Self::Clippy => {
+                let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                shell.cargo(all).run()?;
+                let anyhow = ["clippy", "-p", "typebus", "--all-targets", "--features", "anyhow"];
+                shell.cargo(anyhow).args(["--", "-D", "warnings"]).run()?;
+            }
+            Self::Docs => {
+                let doc = shell.cargo(["doc", "--workspace", "--no-deps", "--features", "typebus/anyhow"]);
+                doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
+            }
+            Self::Test => return shell.cargo(["test", "--workspace", "--no-fail-fast"]).run_tests(),
+            Self::Hello => hello::check(shell)?,
+            Self::Webhooks => webhooks::check(shell)?,
+            Self::Counts => {
+                tools::valgrind(shell)?;
+                shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;
+            }
+            Self::Package => package::check(shell)?,
+            Self::Deny => {
+                tools::cargo_deny(shell)?;
+                let advisories = options.advisories.then_some("advisories");
+                shell.cargo(["deny", "check", "bans", "licenses", "sources"]).args(advisories).run()?;
+            }
+        }
+        Ok(Tests::default())
+    }
+}
