@@ -56,9 +56,24 @@ struct Case {
 }
 
 const CASES: [Case; 3] = [
-    Case { name: "ready", title: "Tick, keys, 16 in flight, time-outs on", max_instructions: Some(MAX_INSTRUCTIONS), max_allocations: Some(0.0) },
-    Case { name: "yielding", title: "the same, each attempt woken once", max_instructions: None, max_allocations: Some(0.0) },
-    Case { name: "returning", title: "the same with one returned event", max_instructions: None, max_allocations: None },
+    Case {
+        name: "ready",
+        title: "Tick, keys, 16 in flight, time-outs on",
+        max_instructions: Some(MAX_INSTRUCTIONS),
+        max_allocations: Some(0.0),
+    },
+    Case {
+        name: "yielding",
+        title: "the same, each attempt woken once",
+        max_instructions: None,
+        max_allocations: Some(0.0),
+    },
+    Case {
+        name: "returning",
+        title: "the same with one returned event",
+        max_instructions: None,
+        max_allocations: None,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -85,7 +100,9 @@ fn main() -> ExitCode {
 
 /// Runs a service over `count` deliveries, on one thread.
 fn deliver(case: &str, count: u64) {
-    async fn to_the_end<S: typebus::Service + typebus::StateOf<typebus::NoState>>(count: u64) -> typebus::Result<()> {
+    async fn to_the_end<S: typebus::Service + typebus::StateOf<typebus::NoState>>(
+        count: u64,
+    ) -> typebus::Result<()> {
         let bus = Bus::<S>::builder().connect(Finite::ticks(count)).await?;
         let running = bus.start().await?;
         running.finished().await?;
@@ -135,7 +152,8 @@ fn report() -> io::Result<ExitCode> {
 }
 
 fn allocations(case: &str, count: u64) -> io::Result<u64> {
-    let output = Command::new(env::current_exe()?).args(["--allocations", case, &count.to_string()]).output()?;
+    let output =
+        Command::new(env::current_exe()?).args(["--allocations", case, &count.to_string()]).output()?;
     number(&String::from_utf8_lossy(&output.stdout), "").ok_or_else(|| failure("the counting run", &output))
 }
 
@@ -143,9 +161,13 @@ fn instructions(case: &str, count: u64) -> io::Result<u64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe()?);
     let output = valgrind.args(["--deliver", case, &count.to_string()]).output().map_err(|error| {
-        io::Error::new(error.kind(), format!("valgrind cannot be run ({error}); install the package `valgrind`"))
+        io::Error::new(
+            error.kind(),
+            format!("valgrind cannot be run ({error}); install the package `valgrind`"),
+        )
     })?;
-    number(&String::from_utf8_lossy(&output.stderr), "Collected : ").ok_or_else(|| failure("valgrind", &output))
+    number(&String::from_utf8_lossy(&output.stderr), "Collected : ")
+        .ok_or_else(|| failure("valgrind", &output))
 }
 
 fn number(text: &str, before: &str) -> Option<u64> {

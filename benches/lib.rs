@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use typebus::{
     Event, Result,
     backend::{
-        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Intake, Message,
-        MessageBuilder, Outgoing, Partitions, Plan, Position, Publishing, Room, Subscription, Token, Topic,
+        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor,
+        Intake, MessageBuilder, Outgoing, Partitions, Plan, Position, Publishing, Room, Subscription, Token,
+        Topic,
     },
 };
 
@@ -66,7 +67,8 @@ impl Order {
     /// The nth order, of one of 1,000 keys.
     #[must_use]
     pub fn nth(n: u64) -> Self {
-        let line = |sku: &str| Line { sku: format!("{sku}-{:04}", n % 10_000), quantity: 2, price_cents: 1_999 };
+        let line =
+            |sku: &str| Line { sku: format!("{sku}-{:04}", n % 10_000), quantity: 2, price_cents: 1_999 };
         Self {
             order_id: format!("order-{:06}", n * 7_919 % 1_000),
             customer_id: 1_000 + n % 9_000,
@@ -81,18 +83,17 @@ impl Order {
 /// at once without keeping it.
 #[derive(Debug)]
 pub struct Finite {
-    messages: Arc<[Message]>,
-    topic: Topic,
+    deliveries: Arc<[Delivery]>,
     count: u64,
 }
 
-const PARTITIONS: u32 = 4;
+const PARTITIONS: u64 = 4;
 
 impl Finite {
     /// `count` ticks.
     #[must_use]
     pub fn ticks(count: u64) -> Self {
-        let message = |n| {
+        let delivery = |n: u64| {
             let tick = Tick::nth(n);
             let mut builder = MessageBuilder::new();
             let payload = serde_json::to_vec(&tick).unwrap_or_default();
@@ -112,9 +113,16 @@ impl Finite {
             ] {
                 builder.attribute(attribute, value.as_bytes());
             }
-            builder.build()
+            let partition = u32::try_from(n % PARTITIONS).unwrap_or_default();
+            Delivery {
+                token: Token { partition, generation: 1, position: 0 },
+                topic: Topic::from_static("bench.ticks"),
+                message: builder.build(),
+                partition: Some(partition),
+                position: None,
+            }
         };
-        Self { messages: (0..1_000).map(message).collect(), topic: Topic::from_static("bench.ticks"), count }
+        Self { deliveries: (0..1_000).map(delivery).collect(), count }
     }
 }
 
@@ -143,8 +151,7 @@ impl Backend for Finite {
     }
 
     fn subscribe<'a>(&'a self, _: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
-        let (messages, topic) = (Arc::clone(&self.messages), self.topic.clone());
-        let consumer = Source { messages, topic, next: 0, count: self.count };
+        let consumer = Source { deliveries: Arc::clone(&self.deliveries), next: 0, count: self.count };
         Box::pin(async { Ok(Box::new(consumer) as Box<dyn Consumer>) })
     }
 
@@ -173,34 +180,32 @@ impl futures_core::Stream for Empty {
 
 #[derive(Debug)]
 struct Source {
-    messages: Arc<[Message]>,
-    topic: Topic,
+    deliveries: Arc<[Delivery]>,
     next: u64,
     count: u64,
 }
 
 impl Consumer for Source {
-    fn poll_batch(&mut self, _: &mut Context<'_>, room: Room, into: &mut Vec<Delivery>) -> Poll<Result<Intake>> {
+    fn poll_batch(
+        &mut self,
+        _: &mut Context<'_>,
+        room: Room,
+        into: &mut Vec<Delivery>,
+    ) -> Poll<Result<Intake>> {
         if self.next == self.count {
             return Poll::Ready(Ok(Intake::End));
         }
         if room.is_empty() {
             return Poll::Pending;
         }
-        let taken = (self.count - self.next).min(room.count as u64);
-        for n in self.next..self.next + taken {
-            let message = &self.messages[usize::try_from(n % 1_000).unwrap_or_default()];
-            let partition = u32::try_from(n % u64::from(PARTITIONS)).unwrap_or_default();
-            let position = n / u64::from(PARTITIONS);
-            into.push(Delivery {
-                token: Token { partition, generation: 1, position },
-                topic: self.topic.clone(),
-                message: message.clone(),
-                partition: Some(partition),
-                position: Some(Position::new(position)),
-            });
+        let begin = usize::try_from(self.next % 1_000).unwrap_or_default();
+        let left = usize::try_from(self.count - self.next).unwrap_or(usize::MAX);
+        let prepared = self.deliveries[begin..].iter().take(left.min(room.count));
+        for (position, delivery) in (self.next..).zip(prepared) {
+            let token = Token { position, ..delivery.token };
+            into.push(Delivery { token, position: Some(Position::new(position)), ..delivery.clone() });
+            self.next += 1;
         }
-        self.next += taken;
         Poll::Ready(Ok(Intake::Deliveries))
     }
 

@@ -2,7 +2,8 @@
 //! that encodes and decodes the same event.
 //!
 //! `cargo bench -p typebus-benches --bench throughput [-- EVENTS]` interleaves the rounds and prints the ratio of
-//! each; it fails when no round reaches the bound.
+//! each; it fails when no round reaches the bound. `--one tick|order raw|bus EVENTS` runs a single round, for a
+//! profiler.
 
 use std::{
     env,
@@ -57,10 +58,29 @@ service! {
 }
 
 fn main() -> io::Result<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [flag, event, way, events] = &arguments[..]
+        && flag == "--one"
+    {
+        return one(event, way, events.parse().map_err(io::Error::other)?);
+    }
     let events = env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(200_000);
     let ticks = compare("Tick", 0.6, events, Tick::nth)?;
     let orders = compare("Order", 0.8, events, Order::nth)?;
     Ok(if ticks && orders { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A single round, for a profiler.
+fn one(event: &str, way: &str, events: u64) -> io::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let took = match (event, way) {
+        ("tick", "raw") => runtime.block_on(raw(events, Tick::nth)),
+        ("order", "raw") => runtime.block_on(raw(events, Order::nth)),
+        ("tick", _) => runtime.block_on(bus(events, Tick::nth)).map_err(io::Error::other)?,
+        _ => runtime.block_on(bus(events, Order::nth)).map_err(io::Error::other)?,
+    };
+    writeln!(io::stdout(), "{event} {way}: {} ns an event", took.as_nanos() / u128::from(events))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Interleaves the rounds; says whether the bound was reached in at least one.

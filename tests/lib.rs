@@ -90,6 +90,8 @@ pub enum Does {
     Fail,
     /// Fails, and says after how many milliseconds to retry.
     FailFor(u64),
+    /// Takes so many milliseconds, then fails, and means retry.
+    FailIn(u64),
     /// Fails, and means the dead letter.
     Bury,
     /// Fails, and means discard.
@@ -130,6 +132,10 @@ impl Job {
             }
             Does::Fail => Err(Failure::retry("failed")),
             Does::FailFor(millis) => Err(Failure::retry_after(Duration::from_millis(millis), "failed")),
+            Does::FailIn(millis) => {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Err(Failure::retry("failed"))
+            }
             Does::Bury => Err(Failure::dead_letter("hopeless")),
             Does::Drop => Err(Failure::discard("not needed")),
             Does::Panic => panic!("as it was told"),
@@ -328,15 +334,53 @@ impl Journal {
     }
 
     /// The promise of key order: of one key nothing begins before everything earlier is done with. Jobs of one key
-    /// must have been published with rising numbers. Returns the jobs of each key in the order of their last attempt.
+    /// must have been published with rising numbers. Returns the jobs of each key, in their order.
     ///
     /// # Panics
     /// It was broken.
     pub fn assert_key_order(&self) -> BTreeMap<String, Vec<u32>> {
+        self.lanes(false)
+    }
+
+    /// The same over instances that come and go: whoever takes a key over may begin the last job again.
+    ///
+    /// # Panics
+    /// It was broken.
+    pub fn assert_key_order_over_instances(&self) -> BTreeMap<String, Vec<u32>> {
+        self.lanes(true)
+    }
+
+    /// What remains of key order where a batch that failed is run again item by item: no two of a key run at once, and
+    /// the last run of each comes after the last run of everything earlier.
+    ///
+    /// # Panics
+    /// It was broken.
+    pub fn assert_key_order_of_batches(&self) -> BTreeMap<String, Vec<u32>> {
+        let mut lanes: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let mut running: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+        for mark in self.marks() {
+            let (Some(key), run) = (&mark.key, (mark.number, mark.attempt)) else { continue };
+            if !mark.began {
+                assert_eq!(running.remove(key), Some(run), "{mark:?} ended without having begun");
+                continue;
+            }
+            let other = running.insert(key.clone(), run);
+            assert_eq!(other, None, "{mark:?} began while another of its key ran");
+            let lane = lanes.entry(key.clone()).or_default();
+            lane.retain(|number| *number != mark.number);
+            lane.push(mark.number);
+        }
+        for (key, lane) in &lanes {
+            assert!(lane.is_sorted(), "{key} ended in another order: {lane:?}");
+        }
+        lanes
+    }
+
+    fn lanes(&self, anew: bool) -> BTreeMap<String, Vec<u32>> {
         let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
         for mark in self.marks() {
             let Some(key) = &mark.key else { continue };
-            lanes.entry(key.clone()).or_default().note(&mark);
+            lanes.entry(key.clone()).or_default().note(&mark, anew);
         }
         lanes.into_iter().map(|(key, lane)| (key, lane.done)).collect()
     }
@@ -351,7 +395,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn note(&mut self, mark: &Mark) {
+    fn note(&mut self, mark: &Mark, anew: bool) {
         let Mark { number, attempt, .. } = *mark;
         if !mark.began {
             assert_eq!(self.running.take(), Some((number, attempt)), "{mark:?} ended without having begun");
@@ -360,7 +404,8 @@ impl Lane {
         assert_eq!(self.running, None, "{mark:?} began while another of its key ran");
         match self.done.last() {
             Some(last) if *last == number => {
-                assert_eq!(attempt, self.attempt + 1, "{mark:?} is not the next attempt");
+                let is_next = attempt == self.attempt + 1 || (anew && attempt == 1);
+                assert!(is_next, "{mark:?} came after attempt {}", self.attempt);
             }
             last => {
                 assert!(last.is_none_or(|last| *last < number), "{mark:?} came after {last:?}");

@@ -18,8 +18,14 @@ use crate::{
 /// The running attempts of one handler.
 #[doc(hidden)]
 pub trait Attempts: Send {
-    /// Decodes, extracts and calls the handler, whose future then waits in the empty slot for its first poll.
-    fn start(&mut self, slot: usize, arrival: &Arrival<'_>) -> Result<(), Rejection>;
+    /// Decodes, extracts, calls the handler, and polls its future in the empty slot for the first time.
+    fn start(
+        &mut self,
+        slot: usize,
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Poll<Result<(), Rejection>>;
 
     /// Polls the future in a slot. When it is ready the slot is empty again and what it returned is in the outbox.
     fn poll(
@@ -36,7 +42,7 @@ pub trait Attempts: Send {
 /// The slots of a handler whose calls give futures of type `F`.
 pub(crate) struct Pinned<H, F> {
     call: H,
-    slots: Vec<Pin<Box<Option<F>>>>,
+    slots: Vec<Slot<F>>,
 }
 
 impl<H, F> Pinned<H, F> {
@@ -50,11 +56,21 @@ where
     H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send,
     F: Future<Output: Outputs> + Send,
 {
-    fn start(&mut self, slot: usize, arrival: &Arrival<'_>) -> Result<(), Rejection> {
-        let called = catch_unwind(AssertUnwindSafe(|| (self.call)(arrival)));
-        let future = called.unwrap_or_else(|panic| Err(Rejection::panicked(&*panic)))?;
-        self.slots[slot].as_mut().set(Some(future));
-        Ok(())
+    fn start(
+        &mut self,
+        slot: usize,
+        arrival: &Arrival<'_>,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        let Self { call, slots } = self;
+        ended(&mut slots[slot], |slot| {
+            match call(arrival) {
+                Ok(future) => slot.as_mut().set(Some(future)),
+                Err(rejection) => return Poll::Ready(Err(rejection)),
+            }
+            poll(slot, cx, outbox)
+        })
     }
 
     fn poll(
@@ -63,25 +79,42 @@ where
         cx: &mut Context<'_>,
         outbox: &mut Outbox<'_>,
     ) -> Poll<Result<(), Rejection>> {
-        let Some(future) = self.slots[slot].as_mut().as_pin_mut() else { return Poll::Pending };
-        // Collecting runs the user's `Serialize` and `Display`, so a panic there is the handler's as well.
-        let polled =
-            catch_unwind(AssertUnwindSafe(|| future.poll(cx).map(|returned| returned.collect(outbox))));
-        let result = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(panic) => Err(Rejection::panicked(&*panic)),
-        };
-        self.cancel(slot);
-        Poll::Ready(result)
+        ended(&mut self.slots[slot], |slot| poll(slot, cx, outbox))
     }
 
     fn cancel(&mut self, slot: usize) {
-        let slot = &mut self.slots[slot];
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| slot.as_mut().set(None))) {
-            let error = &Rejection::panicked(&*panic).error;
-            tracing::error!(%error, "a handler's future panicked while it was dropped");
-        }
+        empty(&mut self.slots[slot]);
+    }
+}
+
+type Slot<F> = Pin<Box<Option<F>>>;
+
+/// Polls a slot's future. Collecting runs the user's `Serialize` and `Display`, so a panic there is the handler's too.
+fn poll<F>(slot: &mut Slot<F>, cx: &mut Context<'_>, outbox: &mut Outbox<'_>) -> Poll<Result<(), Rejection>>
+where
+    F: Future<Output: Outputs>,
+{
+    let Some(future) = slot.as_mut().as_pin_mut() else { return Poll::Pending };
+    future.poll(cx).map(|returned| returned.collect(outbox))
+}
+
+/// Runs `step`; when it ends the attempt, by a panic too, the slot is empty again.
+fn ended<F>(
+    slot: &mut Slot<F>,
+    step: impl FnOnce(&mut Slot<F>) -> Poll<Result<(), Rejection>>,
+) -> Poll<Result<(), Rejection>> {
+    let stepped = catch_unwind(AssertUnwindSafe(|| step(slot)));
+    let polled = stepped.unwrap_or_else(|panic| Poll::Ready(Err(Rejection::panicked(&*panic))));
+    if polled.is_ready() {
+        empty(slot);
+    }
+    polled
+}
+
+fn empty<F>(slot: &mut Slot<F>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| slot.as_mut().set(None))) {
+        let error = &Rejection::panicked(&*panic).error;
+        tracing::error!(%error, "a handler's future panicked while it was dropped");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     extract::Publisher,
     outlet::Outlet,
     plan::{Wiring, dead_letter_topics, plan, problems, wire},
-    publish::{Confirm, Publish, Receipt},
+    publish::{Publish, Receipt},
     running::{Running, StopNow, start},
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
@@ -86,14 +86,13 @@ impl<S: Service> Bus<S> {
         &self,
         events: &[E],
     ) -> impl Future<Output = Vec<Result<Receipt>>> + Send + use<E, S> {
-        let mut confirms: Vec<Confirm> =
-            events.iter().map(|event| self.publish(event).into_future()).collect();
+        let mut publications: Vec<Publish> = events.iter().map(|event| self.publish(event)).collect();
         async move {
-            let mut receipts: Vec<Option<Result<Receipt>>> = confirms.iter().map(|_| None).collect();
+            let mut receipts: Vec<Option<Result<Receipt>>> = publications.iter().map(|_| None).collect();
             // One round puts all of them under way; then each is awaited in its turn.
             std::future::poll_fn(|cx| {
-                for (confirm, receipt) in confirms.iter_mut().zip(&mut receipts) {
-                    if let std::task::Poll::Ready(result) = Pin::new(confirm).poll(cx) {
+                for (publication, receipt) in publications.iter_mut().zip(&mut receipts) {
+                    if let std::task::Poll::Ready(result) = Pin::new(publication).poll(cx) {
                         *receipt = Some(result);
                     }
                 }
@@ -101,10 +100,10 @@ impl<S: Service> Bus<S> {
             })
             .await;
             let mut results = Vec::with_capacity(receipts.len());
-            for (confirm, receipt) in confirms.into_iter().zip(receipts) {
+            for (publication, receipt) in publications.into_iter().zip(receipts) {
                 results.push(match receipt {
                     Some(result) => result,
-                    None => confirm.await,
+                    None => publication.await,
                 });
             }
             results
@@ -280,6 +279,11 @@ impl<S: Service, T> fmt::Debug for Builder<S, T> {
 }
 
 impl Core {
+    /// It did not start after all.
+    pub(crate) fn take_back(&self) {
+        self.started.store(false, Ordering::Release);
+    }
+
     /// Marks the bus as started, once in its life.
     pub(crate) fn begin(&self) -> Result<()> {
         if self.started.swap(true, Ordering::AcqRel) {

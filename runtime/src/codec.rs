@@ -18,7 +18,6 @@ pub struct Encoded {
     /// The declared id; meaningful while `has_id`.
     pub(crate) id: Vec<u8>,
     pub(crate) has_id: bool,
-    key: Vec<u8>,
 }
 
 impl Encoded {
@@ -26,11 +25,12 @@ impl Encoded {
     pub(crate) fn write<E: Event>(&mut self, event: &E) -> Result<(), EncodeError> {
         let written = self.builder.payload(|buffer| serde_json::to_writer(buffer, event));
         written.map_err(|source| EncodeError { event: E::DESCRIPTOR.ty, source: source.into() })?;
-        let mut key = KeyText::new(&mut self.key);
-        event.write_key(&mut key);
-        if key.is_present() {
-            self.builder.key(&self.key);
-        }
+        self.builder.write_key(|buffer| {
+            let mut key = KeyText::new(buffer);
+            event.write_key(&mut key);
+            key.is_present()
+        });
+        self.id.clear();
         let mut id = KeyText::new(&mut self.id);
         event.write_id(&mut id);
         self.has_id = id.is_present();

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     key::MAX_KEY_BYTES,
-    message::{Attribute, JSON, MAX_HEADER_BYTES, MAX_HEADERS, Message, Prepared},
+    message::{Attribute, JSON, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder, Prepared},
     scope::Scope,
 };
 
@@ -64,19 +64,13 @@ impl Stamp<'_> {
         let payload_and_key = builder.len();
         builder.prepared(letterhead);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        builder.attribute(Attribute::Time, &rfc3339(now));
-        let mut text = Uuid::encode_buffer();
-        let id = match (self.identity, *has_id) {
-            (Identity::Given(id), _) => id.as_bytes(),
-            (_, true) => id.as_slice(),
-            (Identity::Fresh, false) => fresh_id(now).hyphenated().encode_lower(&mut text).as_bytes(),
-            (Identity::Derived(id), false) => id.hyphenated().encode_lower(&mut text).as_bytes(),
-        };
-        if id.is_empty() {
-            let message = format!("the id of {} is empty; an id identifies the fact", event.ty);
-            return Err(Error::new(ErrorKind::Encode, "publish", message));
+        builder.fixed_attribute(Attribute::Time, &rfc3339(now));
+        match (self.identity, *has_id) {
+            (Identity::Given(id), _) => declared_id(builder, event, id.as_bytes())?,
+            (_, true) => declared_id(builder, event, id)?,
+            (Identity::Fresh, false) => uuid(builder, fresh_id(now)),
+            (Identity::Derived(id), false) => uuid(builder, id),
         }
-        builder.attribute(Attribute::Id, id);
         if let Some(cause) = self.cause {
             let message = &cause.delivery.message;
             let causation = message.attribute(Attribute::Id);
@@ -112,6 +106,21 @@ impl Stamp<'_> {
         }
         Ok(message)
     }
+}
+
+fn declared_id(builder: &mut MessageBuilder, event: &EventDescriptor, id: &[u8]) -> Result<()> {
+    if id.is_empty() {
+        let message = format!("the id of {} is empty; an id identifies the fact", event.ty);
+        return Err(Error::new(ErrorKind::Encode, "publish", message));
+    }
+    builder.attribute(Attribute::Id, id);
+    Ok(())
+}
+
+fn uuid(builder: &mut MessageBuilder, id: Uuid) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    id.hyphenated().encode_lower(&mut text);
+    builder.fixed_attribute(Attribute::Id, &text);
 }
 
 /// What every message of an event has in common. The type comes first: it is what a reader looks for first.

@@ -21,6 +21,7 @@ use crate::{
     metadata::Metadata,
     outcome::{Failure, HandlerError},
     outlet::Outlet,
+    outputs::Rejection,
     publish::Publish,
     scope::Scope,
 };
@@ -69,6 +70,19 @@ pub trait FromDelivery: Sized + Send + 'static {
     /// # Errors
     /// Whatever the extractor refuses; the outcome of the error decides.
     fn from_delivery(incoming: &Incoming<'_>, needs: &Self::Needs) -> Result<Self, Self::Error>;
+
+    /// Finds the state and takes the value.
+    #[doc(hidden)]
+    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+        let needs = incoming.scope.state.get::<Self::Needs>().ok_or_else(missing::<Self::Needs>)?;
+        Self::from_delivery(incoming, needs).map_err(|error| Rejection::failed(&error))
+    }
+}
+
+/// The compiler has checked that the service lists the state and that the builder was given it.
+#[cold]
+fn missing<T>() -> Rejection {
+    Rejection::failed(&Failure::retry(format!("the bus has no state {}", std::any::type_name::<T>())))
 }
 
 /// A value that the program gave to the builder, shared by all handlers of the service.
@@ -109,7 +123,11 @@ impl<T: Send + Sync + 'static> FromDelivery for State<T> {
 
     fn from_delivery(incoming: &Incoming<'_>, _: &T) -> Result<Self, Failure> {
         let shared = incoming.scope.state.share::<T>();
-        shared.map(Self).ok_or_else(|| Failure::retry(format!("no state {}", std::any::type_name::<T>())))
+        shared.map(Self).ok_or_else(|| Failure::retry("the bus has no such state"))
+    }
+
+    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+        incoming.scope.state.share::<T>().map(Self).ok_or_else(missing::<T>)
     }
 }
 

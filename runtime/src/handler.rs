@@ -1,10 +1,15 @@
 //! Handlers: what `#[handler]` generates beside the function.
 
-use std::fmt;
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
 
 use crate::{
     attempts::Attempts,
     event::Events,
+    input::Arrival,
+    outputs::{Outbox, Rejection},
     policy::Policy,
     topic::{Hashed, str_eq},
 };
@@ -194,17 +199,18 @@ impl fmt::Debug for HandlerDescriptor {
 struct NeverRuns;
 
 impl Attempts for NeverRuns {
-    fn start(&mut self, _: usize, _: &crate::input::Arrival<'_>) -> Result<(), crate::outputs::Rejection> {
-        Ok(())
-    }
-
-    fn poll(
+    fn start(
         &mut self,
         _: usize,
-        _: &mut std::task::Context<'_>,
-        _: &mut crate::outputs::Outbox<'_>,
-    ) -> std::task::Poll<Result<(), crate::outputs::Rejection>> {
-        std::task::Poll::Pending
+        _: &Arrival<'_>,
+        _: &mut Context<'_>,
+        _: &mut Outbox<'_>,
+    ) -> Poll<Result<(), Rejection>> {
+        Poll::Pending
+    }
+
+    fn poll(&mut self, _: usize, _: &mut Context<'_>, _: &mut Outbox<'_>) -> Poll<Result<(), Rejection>> {
+        Poll::Pending
     }
 
     fn cancel(&mut self, _: usize) {}

@@ -111,14 +111,10 @@ pub struct Arrival<'a> {
     /// Never empty.
     pub(crate) items: &'a [Incoming<'a>],
     /// Members of a batch that do not decode, with their place in `items`.
-    pub(crate) rejected: RefCell<Vec<(usize, Rejection)>>,
+    pub(crate) rejected: Option<&'a RefCell<Vec<(usize, Rejection)>>>,
 }
 
 impl<'a> Arrival<'a> {
-    pub(crate) const fn new(items: &'a [Incoming<'a>]) -> Self {
-        Self { items, rejected: RefCell::new(Vec::new()) }
-    }
-
     pub(crate) const fn first(&self) -> &Incoming<'a> {
         &self.items[0]
     }
@@ -279,7 +275,11 @@ impl<T: Member> Input for Batch<T> {
         for (place, incoming) in arrival.items.iter().enumerate() {
             match T::from_incoming(incoming) {
                 Ok(member) => members.push(member),
-                Err(error) => arrival.rejected.borrow_mut().push((place, Rejection::undecodable(&error))),
+                Err(error) => {
+                    if let Some(rejected) = arrival.rejected {
+                        rejected.borrow_mut().push((place, Rejection::undecodable(&error)));
+                    }
+                }
             }
         }
         if members.is_empty() { Err(Rejection::nothing_left()) } else { Ok(Self(members)) }

@@ -32,8 +32,8 @@ pub struct KeyText<'a> {
 }
 
 impl<'a> KeyText<'a> {
-    pub(crate) fn new(text: &'a mut Vec<u8>) -> Self {
-        text.clear();
+    /// Appends to `text`.
+    pub(crate) const fn new(text: &'a mut Vec<u8>) -> Self {
         Self { text, present: false }
     }
 

@@ -53,7 +53,7 @@ pub use metadata::Metadata;
 pub use outcome::{Failure, HandlerError, OrFail, Outcome};
 pub use outputs::{Outputs, Reason};
 pub use policy::{Backoff, DeadLetterTo, Limits, Order, Policy, Start, Unhandled};
-pub use publish::{Confirm, Publish, Receipt};
+pub use publish::{Publish, Receipt};
 pub use running::{Running, StopNow, run, start};
 pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
 pub use signal::{SecondSignal, shutdown_signal};

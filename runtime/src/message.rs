@@ -102,10 +102,63 @@ pub struct Message {
     data: Arc<[u8]>,
     payload_end: u32,
     key_end: u32,
-    headers: u16,
-    has_key: bool,
-    defect: Option<Defect>,
-    json: bool,
+    headers: u32,
+    traits: Traits,
+}
+
+/// What is known of a message beside its bytes, in one word: a struct of odd small fields is copied in overlapping
+/// pieces, which costs more than all of its bits.
+#[derive(Clone, Copy, Default)]
+struct Traits(u32);
+
+impl Traits {
+    const HAS_KEY: u32 = 1;
+    const JSON: u32 = 1 << 1;
+    /// The defect's kind and attribute begin at these bits.
+    const DEFECT: u32 = 8;
+    const ATTRIBUTE: u32 = 16;
+
+    const fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
+
+    const fn set(&mut self, bit: u32) {
+        self.0 |= bit;
+    }
+
+    /// The first defect stays.
+    fn note(&mut self, defect: Defect) {
+        if self.defect().is_none() {
+            let (kind, attribute) = match defect {
+                Defect::Repeated(attribute) => (1, attribute as u32),
+                Defect::NotText(attribute) => (2, attribute as u32),
+                Defect::Name => (3, 0),
+            };
+            self.0 |= kind << Self::DEFECT | attribute << Self::ATTRIBUTE;
+        }
+    }
+
+    const fn is_sound(self) -> bool {
+        self.0 >> Self::DEFECT == 0
+    }
+
+    fn defect(self) -> Option<Defect> {
+        if self.is_sound() {
+            return None;
+        }
+        let [_, kind, tag, _] = self.0.to_le_bytes();
+        match (kind, Attribute::from_tag(tag)) {
+            (1, Some(attribute)) => Some(Defect::Repeated(attribute)),
+            (2, Some(attribute)) => Some(Defect::NotText(attribute)),
+            _ => Some(Defect::Name),
+        }
+    }
+}
+
+impl fmt::Debug for Traits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#b}", self.0)
+    }
 }
 
 /// Why the headers of a foreign message cannot be relied on.
@@ -141,7 +194,8 @@ impl Message {
     /// The key. `Some(b"")` is a foreign empty key, which is a lane of its own.
     #[must_use]
     pub fn key(&self) -> Option<&[u8]> {
-        self.has_key.then(|| &self.data[self.payload_end as usize..self.key_end as usize])
+        let has_key = self.traits.has(Traits::HAS_KEY);
+        has_key.then(|| &self.data[self.payload_end as usize..self.key_end as usize])
     }
 
     /// Every attribute and header, in the order of writing.
@@ -161,21 +215,25 @@ impl Message {
 
     /// Whether the content type is exactly the one that typebus writes for JSON, so that it need not be looked at.
     pub(crate) const fn is_plain_json(&self) -> bool {
-        self.json
+        self.traits.has(Traits::JSON)
     }
 
-    /// The type. Messages of typebus carry it first, so it is looked for there first.
-    pub(crate) fn kind(&self) -> Option<&[u8]> {
-        match self.headers().next() {
-            Some(Header::Attribute(Attribute::Type, kind)) => Some(kind),
-            _ => self.attribute(Attribute::Type),
-        }
+    /// Whether the headers can be relied on, are few, and are short.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.traits.is_sound()
+            && self.header_count() <= MAX_HEADERS
+            && self.header_bytes() <= MAX_HEADER_BYTES
+    }
+
+    /// Whether the headers begin like this, which is one comparison.
+    pub(crate) fn opens_with(&self, opening: &Opening) -> bool {
+        self.data[self.key_end as usize..].starts_with(&opening.0)
     }
 
     /// What a foreign producer did to the headers, if they cannot be relied on.
     #[must_use]
-    pub const fn defect(&self) -> Option<Defect> {
-        self.defect
+    pub fn defect(&self) -> Option<Defect> {
+        self.traits.defect()
     }
 
     /// The last value of a plain header.
@@ -191,8 +249,8 @@ impl Message {
 
     /// How many attributes and headers there are.
     #[must_use]
-    pub fn header_count(&self) -> usize {
-        usize::from(self.headers)
+    pub const fn header_count(&self) -> usize {
+        self.headers as usize
     }
 
     /// How many bytes the attributes and headers take.
@@ -266,32 +324,22 @@ pub struct MessageBuilder {
     data: Vec<u8>,
     payload_end: usize,
     key_end: usize,
-    headers: u16,
-    has_key: bool,
-    defect: Option<Defect>,
-    json: bool,
+    headers: u32,
+    traits: Traits,
 }
 
 impl MessageBuilder {
     /// A builder with an empty payload and no key.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            data: Vec::new(),
-            payload_end: 0,
-            key_end: 0,
-            headers: 0,
-            has_key: false,
-            defect: None,
-            json: false,
-        }
+        Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, traits: Traits(0) }
     }
 
     /// Forgets what was written and keeps the buffer.
     pub fn clear(&mut self) {
         self.data.clear();
         (self.payload_end, self.key_end, self.headers) = (0, 0, 0);
-        (self.has_key, self.defect, self.json) = (false, None, false);
+        self.traits = Traits::default();
     }
 
     /// How many bytes were written so far.
@@ -335,14 +383,14 @@ impl MessageBuilder {
             self.data.splice(self.payload_end..self.key_end, key.iter().copied());
         }
         self.key_end = self.payload_end + key.len();
-        self.has_key = true;
+        self.traits.set(Traits::HAS_KEY);
         self
     }
 
     /// The key that was written.
     #[must_use]
     pub fn written_key(&self) -> Option<&[u8]> {
-        self.has_key.then(|| &self.data[self.payload_end..self.key_end])
+        self.traits.has(Traits::HAS_KEY).then(|| &self.data[self.payload_end..self.key_end])
     }
 
     /// How many bytes of payload were written.
@@ -354,7 +402,9 @@ impl MessageBuilder {
     /// Adds an attribute, once each, as UTF-8. What a foreign producer wrote goes through
     /// [`wire_header`](Self::wire_header), which notes what is wrong with it.
     pub fn attribute(&mut self, attribute: Attribute, value: &[u8]) -> &mut Self {
-        self.json |= attribute == Attribute::ContentType && value == JSON.as_bytes();
+        if attribute == Attribute::ContentType && value == JSON.as_bytes() {
+            self.traits.set(Traits::JSON);
+        }
         self.data.push(attribute as u8);
         self.data.extend_from_slice(&length(value).to_le_bytes());
         self.data.extend_from_slice(value);
@@ -362,11 +412,34 @@ impl MessageBuilder {
         self
     }
 
+    /// Adds an attribute whose length the compiler knows, which it turns into a few moves.
+    pub(crate) fn fixed_attribute<const N: usize>(
+        &mut self,
+        attribute: Attribute,
+        value: &[u8; N],
+    ) -> &mut Self {
+        let [a, b, c, d] = length(value).to_le_bytes();
+        self.data.extend_from_slice(&[attribute as u8, a, b, c, d]);
+        self.data.extend_from_slice(value);
+        self.headers += 1;
+        self
+    }
+
+    /// Lets `write` append the key; `false` means that there is none.
+    pub(crate) fn write_key(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        if write(&mut self.data) {
+            self.key_end = self.data.len();
+            self.traits.set(Traits::HAS_KEY);
+        } else {
+            self.data.truncate(self.payload_end);
+        }
+    }
+
     /// Adds attributes that were written before.
     pub(crate) fn prepared(&mut self, prepared: &Prepared) -> &mut Self {
         self.data.extend_from_slice(&prepared.0.data);
         self.headers += prepared.0.headers;
-        self.json |= prepared.0.json;
+        self.traits.0 |= prepared.0.traits.0;
         self
     }
 
@@ -389,7 +462,7 @@ impl MessageBuilder {
     pub fn wire_header(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
         let Some(attribute) = wire_attribute(name) else {
             if std::str::from_utf8(name).is_err() {
-                self.defect = self.defect.or(Some(Defect::Name));
+                self.traits.note(Defect::Name);
             }
             return self.header(name, value);
         };
@@ -399,9 +472,9 @@ impl MessageBuilder {
             Header::Attribute(..) | Header::Plain(..) => None,
         });
         if std::str::from_utf8(value).is_err() {
-            self.defect = self.defect.or(Some(Defect::NotText(attribute)));
+            self.traits.note(Defect::NotText(attribute));
         } else if earlier.is_some_and(|earlier| earlier != value) {
-            self.defect = self.defect.or(Some(Defect::Repeated(attribute)));
+            self.traits.note(Defect::Repeated(attribute));
         }
         self.attribute(attribute, value)
     }
@@ -414,10 +487,18 @@ impl MessageBuilder {
             payload_end: offset(self.payload_end),
             key_end: offset(self.key_end),
             headers: self.headers,
-            has_key: self.has_key,
-            defect: self.defect,
-            json: self.json,
+            traits: self.traits,
         }
+    }
+}
+
+/// The written form of a type, with which the headers of typebus's own messages begin.
+#[derive(Debug)]
+pub(crate) struct Opening(Box<[u8]>);
+
+impl Opening {
+    pub(crate) fn new(kind: &str) -> Self {
+        Self(Prepared::new(&[(Attribute::Type, kind)]).0.data.into())
     }
 }
 

@@ -66,7 +66,9 @@ impl Outlet {
         stamp: &Stamp<'_>,
         encoded: &mut Encoded,
     ) -> Result<(Topic, Message)> {
-        let known = self.letterheads.iter().find(|(kind, _)| *kind == event.kind);
+        // The same literal is nearly always the same pointer.
+        let same = |kind: &str| std::ptr::eq(kind, event.kind) || kind == event.kind;
+        let known = self.letterheads.iter().find(|(kind, _)| same(kind));
         let message = match known {
             Some((_, letterhead)) => stamp.seal(event, letterhead, encoded)?,
             None => stamp.seal(event, &letterhead(event, self.source), encoded)?,
@@ -128,15 +130,15 @@ pub(crate) fn encode<S: EventSet>(event: &S, into: &mut Encoded) -> Result<&'sta
         .map_err(|error| Error::new(ErrorKind::Encode, "publish", error.to_string()).because(error))
 }
 
-thread_local!(static SPARE: Cell<Option<Encoded>> = const { Cell::new(None) });
+thread_local!(static SPARE: Cell<Option<Box<Encoded>>> = const { Cell::new(None) });
 
 /// A buffer to encode into, used again where the thread has one.
-pub(crate) fn spare() -> Encoded {
+pub(crate) fn spare() -> Box<Encoded> {
     SPARE.take().unwrap_or_default()
 }
 
 /// Keeps a buffer for the thread's next event, unless it grew large.
-pub(crate) fn give_back(encoded: Encoded) {
+pub(crate) fn give_back(encoded: Box<Encoded>) {
     if encoded.builder.capacity() <= SPARE_BYTES {
         SPARE.set(Some(encoded));
     }

@@ -2,6 +2,7 @@
 
 pub use std::time::Duration;
 
+use crate::attempts::Pinned;
 pub use crate::{
     attempts::Attempts,
     check::{batch_mismatch, handler_conflict, name_clash, topic_mismatch, topic_missing},
@@ -17,7 +18,6 @@ pub use crate::{
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
 };
-use crate::{attempts::Pinned, outcome::OrFail};
 
 /// Reads an event.
 ///
@@ -64,14 +64,7 @@ pub fn push<S: EventSet>(event: &S, outbox: &mut Outbox<'_>) -> Result<(), Rejec
 /// # Errors
 /// Whatever the extractor refuses.
 pub fn extract<A: FromDelivery>(arrival: &Arrival<'_>) -> Result<A, Rejection> {
-    let incoming = arrival.first();
-    let needs = incoming.scope.state.get::<A::Needs>();
-    let Some(needs) = needs else {
-        let error = std::any::type_name::<A::Needs>();
-        let missing = Err::<A, _>(format!("the service has no state {error}")).or_dead_letter();
-        return missing.map_err(|error| Rejection::failed(&error));
-    };
-    A::from_delivery(incoming, needs).map_err(|error| Rejection::failed(&error))
+    A::extract(arrival.first())
 }
 
 /// The slots of a handler.

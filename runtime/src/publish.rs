@@ -2,14 +2,15 @@
 
 use std::{
     fmt,
-    future::{Future, IntoFuture},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
+use uuid::Uuid;
+
 use crate::{
-    backend::{Delivery, Outgoing, Position, Publishing, Sender},
+    backend::{Confirmation, Delivery, Outgoing, Position, Publishing, Sender},
     codec::Encoded,
     envelope::{Cause, Identity, Stamp},
     error::{Error, Result},
@@ -30,105 +31,91 @@ use crate::{
 #[must_use = "a publication is not sent until it is awaited"]
 pub struct Publish {
     outlet: Arc<Outlet>,
-    event: Result<(Encoded, &'static EventDescriptor)>,
+    sender: Sender,
+    extras: Option<Box<Extras>>,
+    state: State,
+}
+
+enum State {
+    /// Encoded, and not sent yet.
+    Draft(Box<Encoded>, &'static EventDescriptor),
+    Sent(Publishing, Topic, Message),
+    /// It failed before it was sent, or its answer was given.
+    Over(Option<Error>),
+}
+
+/// What most publications go without, so that the others stay small.
+#[derive(Default)]
+struct Extras {
     key: Option<String>,
     id: Option<String>,
     headers: Vec<(String, String)>,
-    sender: Sender,
     /// The delivery being handled, and the id that a repeat of it gives again.
-    cause: Option<(Delivery, uuid::Uuid)>,
+    cause: Option<(Delivery, Uuid)>,
 }
 
 impl Publish {
     pub(crate) fn new<S: EventSet>(outlet: &Arc<Outlet>, event: &S, sender: Sender) -> Self {
         let mut encoded = spare();
-        let event = encode(event, &mut encoded).map(|event| (encoded, event));
-        Self {
-            outlet: Arc::clone(outlet),
-            event,
-            key: None,
-            id: None,
-            headers: Vec::new(),
-            sender,
-            cause: None,
-        }
+        let state = match encode(event, &mut encoded) {
+            Ok(event) => State::Draft(encoded, event),
+            Err(error) => State::Over(Some(error)),
+        };
+        Self { outlet: Arc::clone(outlet), sender, extras: None, state }
     }
 
-    pub(crate) fn caused_by(mut self, cause: Delivery, id: uuid::Uuid) -> Self {
-        self.cause = Some((cause, id));
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub(crate) fn caused_by(mut self, cause: Delivery, id: Uuid) -> Self {
+        self.extras().cause = Some((cause, id));
         self
     }
 
     /// Replaces the key: 1 to 1,024 bytes.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.extras().key = Some(key.into());
         self
     }
 
     /// Adds a header. The name is 1 to 64 characters of `[a-z0-9-]` and begins with neither `ce-` nor `typebus-`.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.extras().headers.push((name.into(), value.into()));
         self
     }
 
     /// Sets the id, which together with the service and the event's kind says which fact this is.
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        self.extras().id = Some(id.into());
         self
     }
+}
 
-    fn send(self) -> Result<(Publishing, Topic, Message)> {
-        let (mut encoded, event) = self.event?;
+impl Extras {
+    fn stamp(&self) -> Stamp<'_> {
         let identity = match (&self.id, &self.cause) {
             (Some(id), _) => Identity::Given(id),
             (None, Some((_, id))) => Identity::Derived(*id),
             (None, None) => Identity::Fresh,
         };
         let cause = self.cause.as_ref().map(|(delivery, _)| Cause { delivery });
-        let stamp = Stamp { identity, key: self.key.as_deref(), headers: &self.headers, cause };
-        let sealed = self.outlet.seal(event, &stamp, &mut encoded);
-        give_back(encoded);
-        let (topic, message) = sealed?;
-        let outgoing = Outgoing { topic: topic.clone(), message: message.clone(), sender: self.sender };
-        Ok((self.outlet.send(outgoing), topic, message))
+        Stamp { identity, key: self.key.as_deref(), headers: &self.headers, cause }
     }
 }
 
 impl fmt::Debug for Publish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let event = self.event.as_ref().map(|(_, event)| event.kind);
-        f.debug_struct("Publish")
-            .field("event", &event)
-            .field("headers", &self.headers.len())
-            .finish_non_exhaustive()
+        let state = match &self.state {
+            State::Draft(_, event) => event.kind,
+            State::Sent(..) => "sent",
+            State::Over(_) => "over",
+        };
+        f.debug_tuple("Publish").field(&state).finish()
     }
 }
 
-impl IntoFuture for Publish {
-    type Output = Result<Receipt>;
-    type IntoFuture = Confirm;
-
-    fn into_future(self) -> Confirm {
-        Confirm { outlet: Arc::clone(&self.outlet), state: State::Unsent(Some(self)) }
-    }
-}
-
-/// The future of a [`Publish`].
-#[must_use = "a publication is not sent until it is awaited"]
-#[derive(Debug)]
-pub struct Confirm {
-    outlet: Arc<Outlet>,
-    state: State,
-}
-
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "boxing would cost every publication an allocation")]
-enum State {
-    Unsent(Option<Publish>),
-    Sent(Publishing, Topic, Message),
-}
-
-impl Future for Confirm {
+impl Future for Publish {
     type Output = Result<Receipt>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -136,28 +123,45 @@ impl Future for Confirm {
         if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let Self { outlet, state } = &mut *self;
-        if let State::Unsent(publish) = state {
-            let Some(publish) = publish.take() else { return Poll::Pending };
-            match publish.send() {
-                Ok((publishing, topic, message)) => *state = State::Sent(publishing, topic, message),
-                Err(error) => return Poll::Ready(Err(error)),
+        let Self { outlet, sender, extras, state } = &mut *self;
+        if let State::Draft(encoded, event) = state {
+            let stamp = extras.as_deref().map_or(Stamp::PLAIN, Extras::stamp);
+            let sealed = outlet.seal(event, &stamp, encoded);
+            if let State::Draft(encoded, _) = std::mem::replace(state, State::Over(None)) {
+                give_back(encoded);
             }
+            let (topic, message) = sealed?;
+            let outgoing = Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender };
+            let mut publishing = outlet.send(outgoing);
+            if let Some(answer) = publishing.now() {
+                return Poll::Ready(receipt(outlet, topic, message, answer));
+            }
+            *state = State::Sent(publishing, topic, message);
         }
-        let State::Sent(publishing, topic, message) = state else { return Poll::Pending };
-        Pin::new(publishing).poll(cx).map(|answer| {
-            let confirmation = answer.map_err(|error| named(error, topic))?;
-            outlet.count(topic);
-            let (partition, position) = (confirmation.partition, confirmation.position);
-            Ok(Receipt { topic: topic.clone(), message: message.clone(), partition, position })
-        })
+        match state {
+            State::Sent(publishing, topic, message) => {
+                let answer = std::task::ready!(Pin::new(publishing).poll(cx));
+                let receipt = receipt(outlet, topic.clone(), message.clone(), answer);
+                *state = State::Over(None);
+                Poll::Ready(receipt)
+            }
+            State::Over(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+            State::Draft(..) => Poll::Pending,
+        }
     }
 }
 
-/// Leaves the backend's error as it is; the log line names the topic once more for whoever only sees that.
-fn named(error: Error, topic: &Topic) -> Error {
-    tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
-    error
+fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confirmation>) -> Result<Receipt> {
+    match answer {
+        Ok(Confirmation { partition, position }) => {
+            outlet.count(&topic);
+            Ok(Receipt { topic, message, partition, position })
+        }
+        Err(error) => {
+            tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
+            Err(error)
+        }
+    }
 }
 
 /// A confirmed event: which one it is, and where it was stored.

@@ -29,8 +29,10 @@ use crate::{
 /// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
 pub async fn start<'a>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>) -> Result<Running> {
     let cores: Vec<Arc<Core>> = services.into_iter().map(|service| Arc::clone(service.core().0)).collect();
+    let mut begun = Begun(Vec::new());
     for core in &cores {
         core.begin()?;
+        begun.0.push(core);
     }
     let mut consumers: Vec<(usize, &Wiring, Box<dyn Consumer>)> = Vec::new();
     for (at, core) in cores.iter().enumerate() {
@@ -38,6 +40,8 @@ pub async fn start<'a>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>) 
             consumers.push((at, wiring, core.backend.subscribe(&wiring.subscription).await?));
         }
     }
+    begun.0.clear();
+    drop(begun);
     let mut members = Vec::new();
     let mut workers = Vec::new();
     let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
@@ -92,6 +96,15 @@ pub async fn start<'a>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>) 
     }
     spawn(close(Arc::clone(&inner)));
     Ok(Running { inner })
+}
+
+/// Buses that are marked as started. Whatever is in it when it is dropped did not come to that.
+struct Begun<'a>(Vec<&'a Core>);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|core| core.take_back());
+    }
 }
 
 /// Runs several services until `signal` completes, then drains and closes them.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proptest::{collection::vec, prelude::*};
 use tokio::time::Instant;
 use typebus::{Reason, prelude::*, testing::Foreign};
 use typebus_tests::{
@@ -196,6 +197,86 @@ async fn a_failing_batch_is_run_again_item_by_item_and_poison_goes_alone() {
         let alone = 7 + usize::try_from(attempts).unwrap() - 1;
         assert_eq!(sizes.len(), 1 + alone, "{poison:?}: {sizes:?}");
         assert!(sizes[1..].iter().all(|(size, _)| *size == 1), "{poison:?}: {sizes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_one_that_fails_is_run_again_alone_and_without_waiting_for_others() {
+    let (journal, batches) = (Journal::default(), Seen::<usize>::default());
+    let state = (journal.clone(), Lengths(batches.clone()));
+    let bus = Bus::<Lonely>::builder().state(state).connect("memory:").await.unwrap();
+    let running = bus.start().await.unwrap();
+    bus.publish(&Job::of("a", 1).does([Does::Fail, Does::FailFor(700)])).await.unwrap();
+    journal.begun(1).await;
+    bus.publish(&Job::of("b", 2)).await.unwrap();
+    caught_up(&running).await;
+    let delays: Vec<_> = journal.delays(1).iter().map(Duration::as_millis).collect();
+    assert!((300..=301).contains(&delays[0]) && (700..=701).contains(&delays[1]), "{delays:?}");
+    assert_eq!(batches.all(), [1, 1, 1, 1]);
+}
+
+#[derive(Clone, Default)]
+struct Lengths(Seen<usize>);
+
+#[handler(batch(max = 8, wait = "250ms"), retry(backoff = "300ms..300ms", jitter = false))]
+async fn lonely(jobs: Batch<Job>, attempt: Attempt, journal: State<Journal>, lengths: State<Lengths>) -> Result<(), Failure> {
+    lengths.0.push(jobs.len());
+    for job in &jobs {
+        journal.run(job, attempt.number()).await?;
+    }
+    Ok(())
+}
+
+service! { Lonely = "lonely" { handles: [lonely], publishes: [Job], state: [Journal, Lengths] } }
+
+fn does() -> impl Strategy<Value = Does> {
+    prop_oneof![
+        6 => Just(Does::Well),
+        2 => (1..50_u64).prop_map(Does::Take),
+        1 => Just(Does::Fail),
+        1 => (0..50_u64).prop_map(Does::FailFor),
+        1 => Just(Does::Bury),
+        1 => Just(Does::Drop),
+        1 => Just(Does::Panic),
+        1 => Just(Does::Hang),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is in them: each job ends once, as its own attempts say, and keys keep their order.
+    #[test]
+    fn batches_keep_the_order_and_lose_nothing(plan in vec((0..6_u8, vec(does(), 0..4), any::<bool>()), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (journal, sizes) = (Journal::default(), Sizes::default());
+            let state = (journal.clone(), sizes.clone());
+            let bus = Bus::<Workshop>::builder().state(state).connect("memory:").await.unwrap();
+            let running = bus.start().await.unwrap();
+            let mut expected = std::collections::BTreeMap::<String, Vec<u32>>::new();
+            for (number, (key, does, pause)) in (0..).zip(&plan) {
+                let key = format!("key-{key}");
+                bus.publish(&Job::of(&key, number).does(does.clone())).await.unwrap();
+                expected.entry(key).or_default().push(number);
+                if *pause {
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                }
+            }
+            caught_up(&running).await;
+            assert_eq!(journal.assert_key_order_of_batches(), expected);
+            assert_eq!(counts(&running).settled(), plan.len() as u64);
+            assert!(sizes.0.all().iter().all(|(size, attempt)| *size <= 8 && (*size == 1 || *attempt == 1)));
+            for letter in letters(&bus, "workshop").await {
+                let job: Job = serde_json::from_slice(letter.payload()).unwrap();
+                let fails = |does: &Does| !matches!(does, Does::Well | Does::Take(_) | Does::Drop);
+                assert!(job.does.iter().any(fails), "{job:?} was taken along by another");
+            }
+            let innocent = plan.iter().filter(|(_, does, _)| {
+                does.iter().all(|does| matches!(does, Does::Well | Does::Take(_)))
+            });
+            assert!(counts(&running).handled >= innocent.count() as u64);
+        });
     }
 }
 

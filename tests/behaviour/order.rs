@@ -57,7 +57,7 @@ fn outcome(does: &[Does]) -> Ends {
             Does::Well | Does::Take(_) => return one(|ends| &mut ends.handled),
             Does::Bury => return one(|ends| &mut ends.dead_lettered),
             Does::Drop => return one(|ends| &mut ends.discarded),
-            Does::Fail | Does::FailFor(_) | Does::Panic | Does::Hang => {}
+            Does::Fail | Does::FailFor(_) | Does::FailIn(_) | Does::Panic | Does::Hang => {}
         }
     }
     one(|ends| &mut ends.dead_lettered)

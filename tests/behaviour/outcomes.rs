@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use typebus::{BoxError, FromDelivery, Incoming, Outcome, Reason, prelude::*, testing::Foreign};
+use typebus::{BoxError, FromDelivery, Incoming, Outcome, Reason, backend::Publishing, prelude::*, testing::Foreign};
 use typebus_tests::{
     Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters, start,
 };
+
+use crate::wrapped::Wrapped;
 
 #[derive(Debug, thiserror::Error, HandlerError)]
 enum ChargeError {
@@ -265,6 +267,33 @@ async fn what_cannot_be_published_is_a_dead_letter_at_once_and_nothing_of_it_is_
         assert_eq!((letter.reason(), letter.attempts()), (Reason::PublishFailed, 1));
         assert!(letter.error().contains("Paid"), "{}", letter.error());
     }
+}
+
+#[handler]
+async fn pile(order: Placed) -> (Vec<Shipped>, Paid) {
+    ((0..100).map(|number| Shipped { number }).collect(), Paid { number: order.number, customer: None })
+}
+
+service! { Piler = "piler" { handles: [pile], publishes: [Placed] } }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_published_before_a_refusal_is_listed_as_far_as_it_fits() {
+    let refusing = Wrapped {
+        publish: |outgoing| {
+            let error = || typebus::Error::new(typebus::ErrorKind::Permission, "publish", "not there");
+            (&*outgoing.topic == "shop.payments").then(|| Publishing::ready(Err(error())))
+        },
+        ..Wrapped::new("memory:")
+    };
+    let bus = Bus::<Piler>::builder().connect(refusing).await.unwrap();
+    bus.publish(&Placed { number: 1, customer: "c".into() }).await.unwrap();
+    let running = start(&bus).await;
+    assert_eq!(ends(&running), Ends { dead_lettered: 1, ..Ends::NONE });
+    let letters = letters(&bus, "piler").await;
+    assert_eq!(letters[0].reason(), Reason::PublishFailed);
+    let error = letters[0].error();
+    assert!(error.contains("not there") && error.contains("on shop.parcels"), "{error}");
+    assert!(error.len() <= 1_024, "{} bytes", error.len());
 }
 
 /// Everything that can be returned, nested.

@@ -6,7 +6,7 @@ use typebus::{ErrorKind, Reason, Tuning, backend::Room};
 
 use crate::{
     desk::{Act, Desk, HANG, MADE, Piles, Rig, Then, at_once, task},
-    script::{Answer, Script, What},
+    script::{NOTHING, Answer, Script, What},
 };
 
 const DEAD: &str = "dead.desk";
@@ -64,7 +64,7 @@ async fn the_limits_stop_the_intake_and_it_heals() {
     script.journal(|journal| {
         assert_eq!((1..=20).map(|number| journal.handed(number)).sum::<usize>(), 4, "{journal}");
         assert!(journal.room().is_some_and(Room::is_empty));
-        assert_eq!(journal.settled(), []);
+        assert_eq!(journal.settled(), NOTHING);
     });
     script.always(DEAD, Answer::Confirm);
     script.until_settled(1..=20).await;

@@ -24,7 +24,7 @@ use self::{
 };
 pub(crate) use self::{
     feed::{Closing, Parcel},
-    journal::{How, Journal, What},
+    journal::{How, Journal, NOTHING, What},
 };
 
 /// The handle that a test holds, and the backend that the bus is connected to. Clones are the same script.
@@ -115,7 +115,8 @@ impl Script {
                 partition,
                 index: 0,
                 key: parcel.message.key().map(<[u8]>::to_vec),
-                foreign: parcel.foreign,
+                silent: parcel.silent,
+                garbled: parcel.garbled,
                 token: None,
                 last: None,
                 letter: false,
@@ -170,6 +171,11 @@ impl Script {
         });
     }
 
+    /// Whether everything is settled at the broker.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state().feeds.iter().all(|feed| feed.unsettled().is_empty())
+    }
+
     // How it answers.
 
     /// Answers what is published on a topic, in that order, before what [`always`](Self::always) says.
@@ -180,6 +186,11 @@ impl Script {
     /// Answers everything that is published on a topic; `Confirm` where nothing is said.
     pub(crate) fn always(&self, topic: &str, answer: Answer) {
         self.change(|state| state.answers(topic).always = answer);
+    }
+
+    /// From now on everything is confirmed.
+    pub(crate) fn heal(&self) {
+        self.change(|state| state.answers.clear());
     }
 
     /// Answers the oldest publication on a topic that waits.
@@ -278,9 +289,9 @@ impl Script {
 
     // What handlers tell.
 
-    /// A handler begins; the number is that of the run.
-    pub(crate) fn begin(&self, numbers: Vec<u64>, attempt: u32) -> u64 {
-        self.change(|state| state.begin(numbers, attempt))
+    /// A handler begins, with one delivery or with a batch; the number is that of the run.
+    pub(crate) fn begin(&self, numbers: Vec<u64>, attempt: u32, batch: bool) -> u64 {
+        self.change(|state| state.begin(numbers, attempt, batch))
     }
 
     pub(crate) fn ended(&self, run: u64, how: How) {
@@ -340,12 +351,12 @@ impl State {
     }
 
     /// A run begins: whether it may.
-    fn begin(&mut self, numbers: Vec<u64>, attempt: u32) -> u64 {
+    fn begin(&mut self, numbers: Vec<u64>, attempt: u32, batch: bool) -> u64 {
         let run = self.facts.started;
         self.facts.started += 1;
         let facts = numbers.iter().filter_map(|number| self.facts.messages.get(number));
         let tokens: Vec<_> = facts.filter_map(|fact| fact.token).collect();
-        let problems: Vec<_> = numbers.iter().filter_map(|number| self.may_not_begin(*number, &numbers)).collect();
+        let problems: Vec<_> = numbers.iter().filter_map(|number| self.may_not_begin(*number, &numbers, batch)).collect();
         self.problems.extend(problems);
         let feed = numbers.first().and_then(|number| self.facts.messages.get(number)).map_or(0, |fact| fact.feed);
         for number in &numbers {
@@ -360,7 +371,7 @@ impl State {
         run
     }
 
-    fn may_not_begin(&self, number: u64, together: &[u64]) -> Option<String> {
+    fn may_not_begin(&self, number: u64, together: &[u64], batch: bool) -> Option<String> {
         let Some(fact) = self.facts.messages.get(&number) else { return Some(format!("{number} is unknown")) };
         let Some(token) = fact.token else { return Some(format!("{number} was never handed out")) };
         let feed = &self.feeds[fact.feed];
@@ -395,7 +406,9 @@ impl State {
         for (other, facts) in earlier {
             let again = facts.token.is_some_and(|token| feed.is_live(token));
             let settled = feed.partitions[&facts.partition].log[facts.index].settled;
-            if !(together.contains(other) || self.facts.is_done(*other) || settled && !again) {
+            // A batch is one start, its members that do not decode included, which are not told to the handler.
+            let together = together.contains(other) || batch && facts.garbled && again;
+            if !(together || self.facts.is_done(*other) || settled && !again) {
                 return Some(format!("{number} began before {other} of its lane was done with"));
             }
         }

@@ -9,7 +9,7 @@ use typebus::{
 
 use crate::{
     desk::{Act, Desk, GATE, HANG, MADE, Piles, Rig, TASKS, Then, Wait, at_once, task},
-    script::{How, Parcel, What},
+    script::{NOTHING, How, Parcel, What},
 };
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn what_is_skipped_moves_no_floor_past_what_runs() {
         rig.script.push(0, task(number).key("a").foreign());
     }
     rig.script.until_settled(2..5).await;
-    assert_eq!(rig.script.journal(|journal| journal.floors(0)), []);
+    assert_eq!(rig.script.journal(|journal| journal.floors(0)), NOTHING);
     rig.hands.open(1);
     rig.script.until_settled([1]).await;
     assert_eq!(rig.script.journal(|journal| journal.floors(0)), [5]);
@@ -105,7 +105,7 @@ fn exits() -> Vec<Exit> {
         Exit("panics for ever", every(panic), Ends::Buried(Reason::Panicked, 3), 3),
         Exit("is too slow once", acts(&[HANG]), Ends::Handled, 2),
         Exit("is too slow for ever", every(HANG), Ends::Buried(Reason::TimedOut, 3), 3),
-        Exit("does not decode", task(1).key("a").garbled(), Ends::Buried(Reason::Undecodable, 1), 0),
+        Exit("does not decode", task(1).key("a").garbled(), Ends::Buried(Reason::Undecodable, 0), 0),
         Exit("is of a newer version", task(1).key("a").version(2), Ends::Buried(Reason::UnknownVersion, 0), 0),
         Exit("has too many headers", with_headers(MAX_HEADERS), Ends::Buried(Reason::Headers, 0), 0),
         Exit("an extractor buries it", refused(Then::Bury), Ends::Buried(Reason::Failed, 1), 0),
@@ -122,7 +122,7 @@ fn with_headers(count: usize) -> Parcel {
     for _ in 0..count {
         builder.header(b"mine", b"value");
     }
-    Parcel { number: 1, topic: TASKS, message: builder.build(), foreign: false }
+    Parcel { number: 1, topic: TASKS, message: builder.build(), silent: false, garbled: false }
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,8 +142,7 @@ async fn every_exit_settles_once_and_lets_the_key_go_on() {
             assert_eq!((settled, journal.began(1)), (vec![1, 2, 3], runs), "{name}\n{journal}");
             assert_eq!(journal.floors(0).last(), Some(&4), "{name}\n{journal}");
         });
-        let stats = rig.running.stats();
-        let group = &stats.groups()[0];
+        let group = rig.counts();
         let counted = (group.handled, group.discarded, group.skipped, group.dead_lettered);
         let expected = match ends {
             Ends::Handled => (3, 0, 0, 0),
@@ -188,7 +187,7 @@ async fn a_batch_of_one_key_that_returns_events_settles_when_they_are_confirmed(
     rig.script.push(0, task(5).key("a"));
     for confirmed in 0..4 {
         rig.script.until_waiting(1).await;
-        assert_eq!(rig.script.journal(|journal| journal.settled()), [], "{confirmed} of 4 are confirmed");
+        assert_eq!(rig.script.journal(|journal| journal.settled()), NOTHING, "{confirmed} of 4 are confirmed");
         rig.script.answer(MADE, crate::script::Answer::Confirm);
         rig.script
             .until("it is confirmed", |journal| journal.confirmed(MADE).len() > confirmed)
@@ -232,7 +231,7 @@ async fn a_batch_that_fails_is_settled_one_by_one() {
         let alone = |what: &What| matches!(what, What::Began { numbers, attempt: 2, .. } if numbers.len() == 1);
         assert_eq!(journal.count(alone), 4);
     });
-    let group = rig.running.stats().groups()[0].clone();
+    let group = rig.counts();
     assert_eq!((group.handled, group.dead_lettered, group.discarded), (2, 1, 1));
     rig.finish().await;
 }

@@ -26,6 +26,7 @@ impl Marks {
     }
 
     /// Notes a delivery that is settled already.
+    #[inline]
     pub(crate) fn pass(&mut self, token: Token) {
         let (watermark, has_risen) = self.mark(token);
         if watermark.pass(token.position) && !std::mem::replace(has_risen, true) {
@@ -75,6 +76,7 @@ impl Marks {
         }
     }
 
+    #[inline]
     fn mark(&mut self, token: Token) -> (&mut Watermark, &mut bool) {
         let at = token.partition as usize;
         if at >= self.partitions.len() {

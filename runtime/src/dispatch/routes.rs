@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::{
-    backend::{Delivery, MAX_HEADER_BYTES, MAX_HEADERS, Message},
+    backend::{Attribute, Delivery, MAX_HEADER_BYTES, MAX_HEADERS, Message},
     envelope::split_kind,
     event::EventDescriptor,
     handler::HandlerDescriptor,
+    message::Opening,
     outputs::Reason,
     topic::{Topic, is_pattern, matches},
 };
@@ -36,10 +37,19 @@ pub(crate) struct Routes {
 
 #[derive(Debug, Default)]
 struct Table {
-    kinds: Vec<(&'static EventDescriptor, usize)>,
+    kinds: Vec<Kind>,
     any: Option<usize>,
     /// The only event known on the topic.
     sole: Option<&'static EventDescriptor>,
+}
+
+/// An event that a handler takes.
+#[derive(Debug)]
+struct Kind {
+    /// How the headers of its messages begin.
+    opening: Opening,
+    event: &'static EventDescriptor,
+    handler: usize,
 }
 
 impl Routes {
@@ -82,7 +92,11 @@ impl Table {
                 table.any = Some(at);
             }
             let accepted = handler.accepts.iter().filter(|event| event.topic.text() == topic.as_str());
-            table.kinds.extend(accepted.map(|event| (event, at)));
+            table.kinds.extend(accepted.map(|event| Kind {
+                opening: Opening::new(event.kind),
+                event,
+                handler: at,
+            }));
         }
         let mut here = known.iter().filter(|event| event.topic.text() == topic.as_str());
         if let Some(first) = here.next()
@@ -95,19 +109,22 @@ impl Table {
 
     fn resolve(&self, delivery: &Delivery) -> Route {
         let message = &delivery.message;
-        if message.header_count() > MAX_HEADERS
-            || message.header_bytes() > MAX_HEADER_BYTES
-            || message.defect().is_some()
-        {
+        if !message.is_sound() {
             return bad_headers(message);
         }
-        let Some(kind) = message.kind() else { return self.untyped() };
-        if let Some((event, handler)) = self.kinds.iter().find(|(event, _)| event.kind.as_bytes() == kind) {
-            return Route::Handler(*handler, Some(event));
+        if let Some(kind) = self.kinds.iter().find(|kind| message.opens_with(&kind.opening)) {
+            return Route::Handler(kind.handler, Some(kind.event));
         }
+        self.look_closer(message)
+    }
+
+    /// For messages whose headers do not begin with a type that is handled.
+    #[cold]
+    fn look_closer(&self, message: &Message) -> Route {
+        let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
-        if let Some((event, handler)) = self.kinds.iter().find(|(event, _)| event.name == name) {
+        if let Some(Kind { event, handler, .. }) = self.kinds.iter().find(|known| known.event.name == name) {
             if event.version == version {
                 return Route::Handler(*handler, Some(event));
             }
@@ -120,9 +137,9 @@ impl Table {
 
     /// A message without an envelope: it is the only event of its topic, version 1 unless that has another.
     fn untyped(&self) -> Route {
-        let sole = self.sole.and_then(|sole| self.kinds.iter().find(|(event, _)| event.kind == sole.kind));
+        let sole = self.sole.and_then(|sole| self.kinds.iter().find(|known| known.event.kind == sole.kind));
         match (sole, self.any, self.sole) {
-            (Some((event, handler)), ..) => Route::Handler(*handler, Some(event)),
+            (Some(Kind { event, handler, .. }), ..) => Route::Handler(*handler, Some(event)),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {

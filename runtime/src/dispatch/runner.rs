@@ -23,6 +23,8 @@ pub(crate) struct Runner {
     pub(crate) policy: Policy,
     pub(crate) attempts: Box<dyn Attempts>,
     pub(crate) slots: Slots,
+    /// A slot that is kept for deliveries that finish in their first poll, one after the other.
+    pub(crate) express: Option<usize>,
     /// What runs in each slot: one delivery, or a batch.
     pub(crate) members: Vec<Vec<u32>>,
     pub(crate) spans: Vec<Span>,
@@ -32,6 +34,8 @@ pub(crate) struct Runner {
     solo: VecDeque<u32>,
     batch: Option<Assembly>,
     permits: Option<Arc<Permits>>,
+    /// There is neither a batch to collect nor a permit to ask for.
+    direct: bool,
 }
 
 /// The batch that is being collected.
@@ -59,10 +63,12 @@ impl Runner {
             policy,
             attempts: (handler.attempts)(count),
             slots: Slots::new(count),
+            express: None,
             members: (0..count).map(|_| Vec::new()).collect(),
             spans: (0..count).map(|_| Span::none()).collect(),
             runnable: VecDeque::new(),
             solo: VecDeque::new(),
+            direct: batch.is_none() && permits.is_none(),
             batch,
             permits,
         }
@@ -71,10 +77,10 @@ impl Runner {
     /// Whether a delivery that arrives may run at once: none is in line before it, none is waited for, and no other
     /// subscription shares the handler's permits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.runnable.is_empty() && self.solo.is_empty() && self.batch.is_none() && self.permits.is_none()
+        self.direct && self.runnable.is_empty()
     }
 
-    /// Whether its handler takes batches.
+    /// Whether the handler takes several deliveries at once.
     pub(crate) const fn is_batch(&self) -> bool {
         self.batch.is_some()
     }
@@ -119,7 +125,7 @@ impl Runner {
 
     /// Takes a slot and, where the handler is shared by subscriptions, a permit.
     pub(crate) fn acquire(&mut self, waker: &Waker) -> Option<usize> {
-        let slot = self.slots.acquire()?;
+        let slot = self.express.take().or_else(|| self.slots.acquire())?;
         if self.permits.as_ref().is_none_or(|permits| permits.acquire(waker)) {
             return Some(slot);
         }

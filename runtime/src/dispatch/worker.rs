@@ -126,13 +126,28 @@ struct Revocation {
     deadline: Moment,
 }
 
+impl Revocation {
+    /// Takes out what was lost meanwhile; `true` if nothing is left to answer for.
+    fn lose(&mut self, lost: &Partitions) -> bool {
+        match (&mut self.partitions, lost) {
+            (_, Partitions::All) => true,
+            (Partitions::All, Partitions::These(_)) => false,
+            (Partitions::These(these), lost) => {
+                these.retain(|partition| !lost.contains(*partition));
+                these.is_empty()
+            }
+        }
+    }
+}
+
 /// What a worker is made of.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) subscription: Subscription,
-    pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) routes: Routes,
+    /// Before the consumer: where a worker is dropped, nothing of it may run when others take over.
     pub(crate) runners: Vec<Runner>,
+    pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) unhandled: Unhandled,
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) control: Arc<Control>,
@@ -145,6 +160,8 @@ pub(crate) struct Setup {
 pub(crate) struct Worker {
     setup: Setup,
     phase: Phase,
+    /// The consumer has no more, and is not polled again.
+    ended: bool,
     held: Held,
     lanes: Lanes,
     marks: Marks,
@@ -174,6 +191,7 @@ impl Worker {
         let clock = Clock::start();
         Self {
             phase: Phase::Running,
+            ended: false,
             held: Held::new(limits),
             lanes: Lanes::with_capacity(limits.held),
             marks: Marks::default(),
@@ -246,6 +264,8 @@ impl Worker {
                     tracing::warn!(%group, %topic, unfinished, "the drain is over; what still runs comes again later");
                 }
                 self.abandon(&Partitions::All, true);
+                // Nothing is left of what was asked for, so each revocation has its answer before the consumer leaves.
+                self.revoke();
             }
             Phase::Ending if self.held.is_empty() => {}
             _ => return false,

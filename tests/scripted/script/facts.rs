@@ -14,7 +14,8 @@ pub(super) struct Fact {
     /// In the partition's log.
     pub(super) index: usize,
     pub(super) key: Option<Vec<u8>>,
-    pub(super) foreign: bool,
+    pub(super) silent: bool,
+    pub(super) garbled: bool,
     /// Of the last time that it was handed out.
     pub(super) token: Option<Token>,
     /// The last run since then.
@@ -55,7 +56,7 @@ impl Facts {
         let Some(fact) = self.messages.get(&number) else { return false };
         let run = fact.last.and_then(|run| self.runs.get(&run));
         fact.letter
-            || fact.foreign && fact.token.is_some()
+            || fact.silent && fact.token.is_some()
             || run.is_some_and(|run| match run.how {
                 Some(How::Well(returned)) => run.confirmed.len() == returned,
                 Some(How::Failed(Outcome::Ack | Outcome::Discard)) => true,

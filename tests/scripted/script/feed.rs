@@ -17,8 +17,10 @@ pub(crate) struct Parcel {
     pub(crate) number: u64,
     pub(crate) topic: &'static str,
     pub(crate) message: Message,
-    /// Nobody in the group handles its event.
-    pub(crate) foreign: bool,
+    /// It ends without a run and without a dead letter: it is not ours, or an extractor says so.
+    pub(crate) silent: bool,
+    /// It does not decode, so that it never runs.
+    pub(crate) garbled: bool,
 }
 
 /// Where a partition is.
@@ -74,12 +76,12 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    const fn new() -> Self {
+    const fn new(stage: Stage) -> Self {
         Self {
             log: Vec::new(),
             next: 0,
             generation: 1,
-            stage: Stage::Ours,
+            stage,
             open: BTreeSet::new(),
             done: BTreeSet::new(),
             highest: None,
@@ -214,7 +216,10 @@ impl Feed {
     /// Puts a message at the end of a partition, so many positions after the last one.
     pub(super) fn push(&mut self, number: u32, after: u64, parcel: Parcel) -> (usize, u64) {
         self.turns += 1;
-        let partition = self.partitions.entry(number).or_insert_with(Partition::new);
+        // One that begins while it is asked back is for whoever is next.
+        let asked = self.revocations.iter().any(|one| one.asked.contains(number));
+        let stage = if asked { Stage::Gone } else { Stage::Ours };
+        let partition = self.partitions.entry(number).or_insert_with(|| Partition::new(stage));
         let position = partition.log.last().map_or(after, |last| last.position + after.max(1));
         partition.log.push(Arrived { turn: self.turns, position, parcel, settled: false });
         (partition.log.len() - 1, position)
@@ -247,20 +252,23 @@ impl Feed {
             self.fates.insert((*number, partition.generation), Fate::Lost { told: false });
             partition.turn_over(Stage::Gone);
         }
-        for revocation in &mut self.revocations {
-            revocation.remaining.retain(|number| !gone.contains(number));
-        }
-        self.revocations.retain(|revocation| !revocation.remaining.is_empty());
-        self.news.retain(|news| match news {
-            News::Revoking(number) => self.revocations.iter().any(|one| one.number == *number),
-            News::Lost(..) | News::Failure(_) => true,
-        });
         self.news.push_back(News::Lost(partitions, generations));
         self.wake();
     }
 
     pub(super) fn revoke(&mut self, partitions: Partitions) {
-        let remaining: BTreeSet<u32> = self.among(&partitions).into_iter().collect();
+        // What is gone already, or asked for, is not asked for.
+        let free = |number: &u32| self.partitions.get(number).is_none_or(|one| one.stage == Stage::Ours);
+        let (partitions, remaining): (_, BTreeSet<u32>) = match partitions {
+            Partitions::All => (Partitions::All, self.among(&Partitions::All).into_iter().collect()),
+            Partitions::These(these) => {
+                let these: Vec<u32> = these.into_iter().filter(free).collect();
+                if these.is_empty() {
+                    return;
+                }
+                (Partitions::These(these.clone()), these.into_iter().collect())
+            }
+        };
         for number in &remaining {
             if let Some(partition) = self.partitions.get_mut(number) {
                 partition.stage = Stage::Leaving;
@@ -273,10 +281,14 @@ impl Feed {
         self.wake();
     }
 
-    /// Partitions that are gone are ours again, from the first unsettled delivery on.
+    /// Partitions that are gone are ours again, from the first unsettled delivery on; those that are asked back, when
+    /// that is answered.
     pub(super) fn assign(&mut self, partitions: &Partitions) {
+        let asked = |number: &u32| {
+            self.revocations.iter().any(|one| one.asked == Partitions::All || one.remaining.contains(number))
+        };
         for (number, partition) in &mut self.partitions {
-            if partition.stage == Stage::Gone && partitions.contains(*number) {
+            if partition.stage == Stage::Gone && partitions.contains(*number) && !asked(number) {
                 partition.stage = Stage::Ours;
                 partition.rewind();
             }
@@ -297,7 +309,8 @@ impl Feed {
             return Err(format!("{partitions:?} was released, and not revoked, or lost meanwhile"));
         };
         for number in self.revocations.remove(at).remaining {
-            if let Some(partition) = self.partitions.get_mut(&number) {
+            let partition = self.partitions.get_mut(&number);
+            if let Some(partition) = partition.filter(|partition| partition.stage == Stage::Leaving) {
                 self.fates.insert((number, partition.generation), Fate::Released);
                 partition.turn_over(Stage::Gone);
             }
@@ -312,6 +325,17 @@ impl Feed {
                 for generation in generations {
                     self.fates.insert(generation, Fate::Lost { told: true });
                 }
+                // From now on the dispatch knows that it has nothing of them to release.
+                self.revocations.retain_mut(|revocation| {
+                    if revocation.told {
+                        revocation.remaining.retain(|number| !partitions.contains(*number));
+                    }
+                    match revocation.asked {
+                        _ if !revocation.told => true,
+                        Partitions::All => partitions != Partitions::All,
+                        Partitions::These(_) => !revocation.remaining.is_empty(),
+                    }
+                });
                 Ok(Intake::Lost(partitions))
             }
             News::Revoking(number) => {

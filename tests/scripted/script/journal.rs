@@ -8,6 +8,9 @@ use typebus::{
     backend::{Floor, Intake, Partitions, Room, Sender, Token},
 };
 
+/// No message at all.
+pub(crate) const NOTHING: [u64; 0] = [];
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum What {

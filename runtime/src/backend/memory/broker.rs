@@ -7,7 +7,7 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::{config::Memory, group::Group, log::Log, publish::Waiting, wakes::Wakes};
+use super::{config::Memory, group::Group, index, log::Log, publish::Waiting, wakes::Wakes};
 use crate::{
     backend::{Plan, Start, Subscription, Topic},
     error::Result,
@@ -73,8 +73,9 @@ pub(super) struct State {
     pub(super) channels: Vec<Channel>,
     pub(super) groups: Vec<Group>,
     names: HashMap<Topic, usize>,
-    /// The channel that was published on last.
-    last: usize,
+    /// Channels that were published on lately, by where their topic's name is in memory: publishers use the same
+    /// few names again and again. Only a hint, since a name's memory may be used again for another.
+    recent: [usize; RECENT],
     /// Channels over their bound, or with publishers that wait.
     pub(super) crowded: Vec<usize>,
     ids: u64,
@@ -105,7 +106,7 @@ impl State {
             channels: Vec::new(),
             groups: Vec::new(),
             names: HashMap::new(),
-            last: 0,
+            recent: [0; RECENT],
             crowded: Vec::new(),
             ids: 0,
         }
@@ -128,14 +129,18 @@ impl State {
     /// The channel of a topic, which is created if need be; a pattern has none.
     #[inline]
     pub(super) fn channel_or_create(&mut self, name: &Topic, wakes: &mut Wakes) -> Option<usize> {
-        if !self.channels.get(self.last).is_some_and(|channel| channel.name == *name) {
-            self.last = match self.channel(name) {
-                Some(known) => known,
-                None if topic::is_pattern(name) => return None,
-                None => self.create_channel(name, wakes),
-            };
+        let slot = recent_slot(name);
+        let recent = self.recent[slot];
+        if self.channels.get(recent).is_some_and(|channel| channel.name == *name) {
+            return Some(recent);
         }
-        Some(self.last)
+        let channel = match self.channel(name) {
+            Some(known) => known,
+            None if topic::is_pattern(name) => return None,
+            None => self.create_channel(name, wakes),
+        };
+        self.recent[slot] = channel;
+        Some(channel)
     }
 
     pub(super) fn channel(&self, name: &Topic) -> Option<usize> {
@@ -212,4 +217,12 @@ impl Channel {
         let free = |at| self.readers.iter().map(|reader| cursor(reader, at)).min().unwrap_or(u64::MAX);
         self.log.evict_until(enough, free)
     }
+}
+
+const RECENT: usize = 64;
+
+/// Spreads addresses by their middle bits, the highest of the product.
+fn recent_slot(name: &str) -> usize {
+    let spread = (name.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    index(spread >> (u64::BITS - RECENT.ilog2()))
 }

@@ -1,7 +1,7 @@
 //! Attempts: starting, polling, and what a failed one means.
 
 use std::{
-    cell::OnceCell,
+    cell::{OnceCell, RefCell},
     sync::Arc,
     task::{Context, Poll},
     time::SystemTime,
@@ -11,7 +11,7 @@ use super::{End, Phase, Worker, publish::Sent};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
-        held::Stage,
+        held::{Entry, Stage},
         retry::{LONGEST_AFTER, delay},
         runner::Runner,
     },
@@ -91,35 +91,42 @@ impl Worker {
         event: Option<&'static EventDescriptor>,
         delivery: &Delivery,
     ) -> AtOnce {
+        let runner = &mut self.setup.runners[handler];
         if self.phase != Phase::Running
-            || !self.setup.runners[handler].is_idle()
-            || !self.is_lane_free(delivery)
+            || !runner.is_idle()
+            || !(self.lanes.is_empty() || self.is_lane_free(delivery))
         {
             return AtOnce::Wait;
         }
         let Self { setup, outgoing, .. } = self;
-        let Runner { scope, attempts, slots, spans, .. } = &mut setup.runners[handler];
-        let Some(slot) = slots.acquire() else { return AtOnce::Wait };
+        let Runner { scope, attempts, slots, spans, express, .. } = &mut setup.runners[handler];
+        let slot = match express.take() {
+            Some(slot) => slot,
+            None => match slots.acquire() {
+                Some(slot) => slot,
+                None => return AtOnce::Wait,
+            },
+        };
         let mut run = || {
             let item = incoming(delivery, event, 1, scope);
-            match attempts.start(slot, &Arrival::new(std::slice::from_ref(&item))) {
-                Err(rejection) => Poll::Ready(Err(rejection)),
-                Ok(()) => {
-                    let mut outbox = Outbox { scope, cause: Cause { delivery }, index: 0, outgoing };
-                    attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
-                }
-            }
+            let arrival = Arrival { items: std::slice::from_ref(&item), rejected: None };
+            let mut outbox = Outbox { scope, cause: Cause { delivery }, index: 0, outgoing };
+            attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         let polled = if tracing::enabled!(tracing::Level::INFO) {
-            spans[slot] = span(&setup.subscription, scope, delivery, 1, 1);
-            spans[slot].in_scope(run)
+            let span = span(&setup.subscription, scope, delivery, 1, 1);
+            let polled = span.in_scope(run);
+            if polled.is_pending() {
+                spans[slot] = span;
+            }
+            polled
         } else {
             run()
         };
         if !matches!(polled, Poll::Ready(Ok(()))) {
             return AtOnce::Began(slot, polled);
         }
-        self.setup.runners[handler].release(slot);
+        *express = Some(slot);
         if !self.outgoing.is_empty() {
             let sent = self.send();
             if !matches!(sent, Sent::All) {
@@ -156,37 +163,33 @@ impl Worker {
     }
 
     fn start(&mut self, handler: usize, slot: usize) {
-        let Self { setup, held, .. } = self;
-        let Runner { scope, attempts, members, spans, .. } = &mut setup.runners[handler];
+        let Self { setup, held, outgoing, .. } = self;
+        let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
         for id in &members[slot] {
             if let Some(entry) = held.get_mut(*id) {
                 entry.stage = Stage::Running;
             }
         }
-        let (started, rejected) = match &members[slot][..] {
-            [only] => {
-                let Some(entry) = held.get(*only) else { return };
-                spans[slot] = span(&setup.subscription, scope, &entry.delivery, entry.attempt, 1);
-                let _entered = spans[slot].enter();
-                let item = incoming(&entry.delivery, entry.event, entry.attempt, scope);
-                let arrival = Arrival::new(std::slice::from_ref(&item));
-                (attempts.start(slot, &arrival), arrival.rejected.into_inner())
-            }
-            batch => {
-                let item = |id: &u32| {
-                    let entry = held.get(*id)?;
-                    Some(incoming(&entry.delivery, entry.event, entry.attempt, scope))
-                };
-                let items: Vec<_> = batch.iter().filter_map(item).collect();
-                let Some(entry) = batch.first().and_then(|id| held.get(*id)) else { return };
-                spans[slot] = span(&setup.subscription, scope, &entry.delivery, entry.attempt, items.len());
-                let _entered = spans[slot].enter();
-                let arrival = Arrival::new(&items);
-                (attempts.start(slot, &arrival), arrival.rejected.into_inner())
-            }
+        let rejected = RefCell::new(Vec::new());
+        let polled = {
+            let Some(first) = members[slot].first().and_then(|id| held.get(*id)) else { return };
+            let items: Vec<_> = match members[slot].len() {
+                // The usual case needs no list.
+                1 => Vec::new(),
+                _ => members[slot].iter().filter_map(|id| Some(incoming_of(held.get(*id)?, scope))).collect(),
+            };
+            spans[slot] =
+                span(&setup.subscription, scope, &first.delivery, first.attempt, items.len().max(1));
+            let _entered = spans[slot].enter();
+            let only = incoming_of(first, scope);
+            let items = if items.is_empty() { std::slice::from_ref(&only) } else { &items };
+            let arrival = Arrival { items, rejected: Some(&rejected) };
+            let mut outbox = Outbox { scope, cause: Cause { delivery: &first.delivery }, index: 0, outgoing };
+            attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         // Members of a batch that do not decode take no other with them.
-        let rejected: Vec<_> = rejected.into_iter().map(|(at, why)| (members[slot][at], why)).collect();
+        let rejected: Vec<_> =
+            rejected.into_inner().into_iter().map(|(at, why)| (members[slot][at], why)).collect();
         if !rejected.is_empty() {
             members[slot].retain(|id| rejected.iter().all(|(gone, _)| gone != id));
         }
@@ -194,14 +197,13 @@ impl Worker {
         for (id, why) in rejected {
             self.bury(id, why.reason, &why.error, 0);
         }
-        match started {
-            _ if empty => self.setup.runners[handler].release(slot),
-            Err(rejection) => self.finish(handler, slot, Err(rejection)),
-            Ok(()) => {
-                if !self.poll_slot(handler, slot) {
-                    self.arm_timeout(handler, slot);
-                }
+        match polled {
+            _ if empty => {
+                self.outgoing.clear();
+                self.setup.runners[handler].release(slot);
             }
+            Poll::Ready(result) => self.finish(handler, slot, result),
+            Poll::Pending => self.arm_timeout(handler, slot),
         }
     }
 
@@ -342,6 +344,10 @@ impl Worker {
             }
         }
     }
+}
+
+fn incoming_of<'a>(entry: &'a Entry, scope: &'a Arc<Scope>) -> Incoming<'a> {
+    incoming(&entry.delivery, entry.event, entry.attempt, scope)
 }
 
 fn incoming<'a>(

@@ -21,6 +21,7 @@ use crate::{
 impl Worker {
     pub(super) fn intake(&mut self, cx: &mut Context<'_>) -> Result<bool> {
         let room = match self.phase {
+            _ if self.ended => return Ok(false),
             Phase::Running => self.held.room(self.marks.widest_gap()),
             Phase::Draining(_) => Room::NONE,
             Phase::Ending | Phase::Closing(_) => return Ok(false),
@@ -28,12 +29,14 @@ impl Worker {
         let mut arrived = std::mem::take(&mut self.arrived);
         let polled = self.setup.consumer.poll_batch(cx, room, &mut arrived);
         let took = !arrived.is_empty();
-        for delivery in arrived.drain(..) {
+        self.tally.received += arrived.len() as u64;
+        for delivery in &arrived {
             self.take(delivery)?;
         }
+        arrived.clear();
         self.arrived = arrived;
         let Poll::Ready(intake) = polled else { return Ok(took) };
-        match intake? {
+        match intake.map_err(|error| self.fatal(error))? {
             Intake::Deliveries => {}
             Intake::Revoking(partitions) => {
                 self.abandon(&partitions, false);
@@ -43,9 +46,10 @@ impl Worker {
             Intake::Lost(partitions) => {
                 self.abandon(&partitions, true);
                 self.marks.forget(&partitions);
-                self.revocations.retain(|revocation| revocation.partitions != partitions);
+                self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
             }
             Intake::End => {
+                self.ended = true;
                 if self.phase == Phase::Running {
                     self.phase = Phase::Ending;
                 }
@@ -54,9 +58,8 @@ impl Worker {
         Ok(true)
     }
 
-    fn take(&mut self, delivery: Delivery) -> Result<()> {
-        self.tally.received += 1;
-        let (handler, event, doom) = match self.setup.routes.resolve(&delivery) {
+    fn take(&mut self, delivery: &Delivery) -> Result<()> {
+        let (handler, event, doom) = match self.setup.routes.resolve(delivery) {
             Route::Handler(handler, event) => {
                 return self.arrive(handler, event, delivery);
             }
@@ -71,23 +74,23 @@ impl Worker {
                     let error = format!("group {} does not handle it", self.setup.subscription.group);
                     (0, None, Box::new((Reason::Unhandled, error)))
                 }
-                Unhandled::Stop => return Err(self.unhandled(&delivery)),
+                Unhandled::Stop => return Err(self.unhandled(delivery)),
             },
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery, handler, event) })
+        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
     }
 
     fn arrive(
         &mut self,
         handler: usize,
         event: Option<&'static EventDescriptor>,
-        delivery: Delivery,
+        delivery: &Delivery,
     ) -> Result<()> {
-        let at_once = self.run_at_once(handler, event, &delivery);
+        let at_once = self.run_at_once(handler, event, delivery);
         if matches!(at_once, AtOnce::Done) {
             return Ok(());
         }
-        let entry = Entry::new(delivery, handler, event);
+        let entry = Entry::new(delivery.clone(), handler, event);
         if matches!(at_once, AtOnce::Wait) {
             return self.wait_in_lane(entry);
         }
@@ -167,6 +170,13 @@ impl Worker {
         if let Some(entry) = self.held.get(id).filter(|entry| entry.stage == Stage::Waiting) {
             self.setup.runners[entry.handler].enqueue(id, entry.solo, self.now);
         }
+    }
+
+    /// What the consumer says cannot be healed, so the bus cannot go on, whatever kind of error it is.
+    fn fatal(&self, error: Error) -> Error {
+        let (group, topic) = (&self.setup.subscription.group, &self.setup.subscription.filter);
+        let text = format!("group {group} cannot go on with {topic}: {error}");
+        Error::new(ErrorKind::Fatal, "consume", text).at(self.setup.outlet.backend.system()).because(error)
     }
 
     pub(super) fn unhandled(&self, delivery: &Delivery) -> Error {

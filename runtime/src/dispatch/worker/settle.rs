@@ -44,7 +44,7 @@ impl Worker {
 
     /// Drops deliveries unsettled: those that wait or sleep, and, where asked, those that run or publish.
     pub(super) fn abandon(&mut self, partitions: &Partitions, running_too: bool) {
-        let gone: HashSet<u32> = self
+        let mut gone: HashSet<u32> = self
             .held
             .iter()
             .filter(|(_, entry)| partitions.contains(entry.delivery.token.partition))
@@ -54,20 +54,13 @@ impl Worker {
         if gone.is_empty() {
             return;
         }
+        let left = self.interrupt(&mut gone);
         for (handler, runner) in self.setup.runners.iter_mut().enumerate() {
             let waits = |id: &&u32| {
                 let entry = self.held.get(**id);
                 entry.is_some_and(|e| e.handler == handler && e.stage == Stage::Waiting && !e.solo)
             };
             runner.forget(|id| gone.contains(&id), gone.iter().filter(waits).count());
-            for slot in 0..runner.members.len() {
-                let before = runner.members[slot].len();
-                runner.members[slot].retain(|id| !gone.contains(id));
-                if before > 0 && runner.members[slot].is_empty() && runner.slots.is_busy(slot) {
-                    runner.attempts.cancel(slot);
-                    runner.release(slot);
-                }
-            }
         }
         self.effects.forget(|id| gone.contains(&id));
         let mut heads = Vec::new();
@@ -78,13 +71,43 @@ impl Worker {
             }
             heads.extend(self.lanes.remove(*id));
         }
+        for id in left {
+            if self.lanes.is_head(id) && !heads.contains(&id) {
+                heads.push(id);
+            }
+        }
         // A lane may go on with a delivery of another partition.
         heads.into_iter().filter(|id| !gone.contains(id)).for_each(|id| self.enqueue(id));
     }
 
+    /// Ends every run of which a member is gone, and returns what is left of batches, which begins again with its
+    /// attempt not spent: a batch works on what is gone as well, and that may run elsewhere already.
+    fn interrupt(&mut self, gone: &mut HashSet<u32>) -> Vec<u32> {
+        let mut left = Vec::new();
+        for runner in &mut self.setup.runners {
+            for slot in 0..runner.members.len() {
+                if runner.slots.is_busy(slot) && runner.members[slot].iter().any(|id| gone.contains(id)) {
+                    runner.attempts.cancel(slot);
+                    runner.release(slot);
+                    left.append(&mut runner.members[slot]);
+                }
+            }
+        }
+        gone.extend(left.iter().copied().filter(|id| self.is_leaving(*id)));
+        left.retain(|id| !gone.contains(id));
+        for id in &left {
+            if let Some(entry) = self.held.get_mut(*id) {
+                entry.stage = Stage::Waiting;
+                self.setup.runners[entry.handler].arrived();
+            }
+        }
+        left
+    }
+
     /// Whether nothing of a delivery starts here any more: the bus stops, or its partition goes to another instance.
     pub(super) fn is_leaving(&self, id: u32) -> bool {
-        let goes = |partition| self.revocations.iter().any(|revocation| revocation.partitions.contains(partition));
+        let goes =
+            |partition| self.revocations.iter().any(|revocation| revocation.partitions.contains(partition));
         !self.is_starting() || self.held.get(id).is_some_and(|entry| goes(entry.delivery.token.partition))
     }
 
