@@ -48,6 +48,7 @@ impl Stamp<'_> {
     pub(crate) const PLAIN: Self = Self { identity: Identity::Fresh, key: None, headers: &[], cause: None };
 
     /// Puts the envelope around what was encoded.
+    #[inline]
     pub(crate) fn seal(
         &self,
         event: &EventDescriptor,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
-/// A result whose error is [`enum@Error`].
+/// A result whose error is [`Error`](struct@Error).
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Any error as a source.
@@ -25,7 +25,7 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// The kinds of [`enum@Error`]; more may come.
+/// The kinds of [`Error`](struct@Error); more may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -1,4 +1,93 @@
-//! A typed event bus.
+//! A typed event bus: the compiler knows the topology.
+//!
+//! You annotate structs and functions. The macros generate the envelope, serialization, routing and registration; the
+//! compiler checks every route; at start-up the runtime binds the program to a broker.
+//!
+//! ```
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use typebus::prelude::*;
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema, Event)]
+//! #[event(topic = "shop.orders", name = "order.placed", key = order_id)]
+//! struct OrderPlaced { order_id: String, total_cents: u64 }
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema, Event)]
+//! #[event(topic = "shop.payments", name = "payment.captured", key = order_id)]
+//! struct PaymentCaptured { order_id: String }
+//!
+//! struct Gateway;
+//!
+//! #[handler]
+//! async fn charge(order: OrderPlaced, gateway: State<Gateway>) -> Result<PaymentCaptured, Failure> {
+//!     let _: &Gateway = &gateway; // charge the card here; `?` on any error means: try again later
+//!     Ok(PaymentCaptured { order_id: order.order_id })
+//! }
+//!
+//! #[handler]
+//! async fn ship(payment: PaymentCaptured) {
+//!     tracing::info!(payment.order_id, "ship it");
+//! }
+//!
+//! service! {
+//!     pub Shop = "shop" { handles: [charge, ship], publishes: [OrderPlaced], state: [Gateway] }
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> typebus::Result<()> {
+//!     let bus = Bus::<Shop>::builder().state(Gateway).connect("memory:").await?;
+//!     let running = bus.start().await?; // a program that runs for ever: bus.run_until(shutdown_signal())
+//!     bus.publish(&OrderPlaced { order_id: "o-1".into(), total_cents: 995 }).await?;
+//!     running.caught_up().await?; // the order is charged ..
+//!     running.caught_up().await?; // .. and its payment handled
+//!     running.stop().await
+//! }
+//! ```
+//!
+//! # Five ideas
+//!
+//! * An **event** is a type with a topic: [`derive(Event)`](derive@Event), and [`derive(EventSet)`](derive@EventSet) for
+//!   several of them.
+//! * A **handler** is an async function: [`#[handler]`](handler).
+//! * A **service** lists what a program handles and publishes: [`service!`].
+//! * A [`Bus`] is a service bound to a broker. It is cheap to clone.
+//! * An **outcome** is what becomes of a delivery: [`Outcome`], decided by [`derive(HandlerError)`](derive@HandlerError),
+//!   or by [`Failure`], which takes any error by `?`.
+//!
+//! # What is checked when
+//!
+//! The compiler checks that topics are well formed, that a handler's topic receives its event, that one delivery has one
+//! handler in a group, that the program publishes only what its service lists, that the state which handlers need is
+//! there, and that every error says what becomes of the delivery. Start-up checks, before anything is contacted, what
+//! this version or the chosen backend cannot do, and reports all of it together ([`Error::problems`]).
+//!
+//! # What is promised
+//!
+//! * **At least once.** A delivery is settled only after its handler finished and every event that it returned is
+//!   confirmed, or after its dead letter is confirmed.
+//! * **Nothing is lost silently, loops for ever, or is settled twice.** Every delivery ends as handled, discarded, skipped
+//!   or dead-lettered, and is counted: [`Running::stats`].
+//! * **Key order.** Per subscription, topic and key nothing starts before every earlier delivery is settled. A retry holds
+//!   only its own key; a dead letter lets the key go on. No key, no order.
+//! * **Bounded.** At most [`Limits`] deliveries are taken and not settled.
+//! * **No message can kill the group.** One that cannot be read reaches the dead letters: [`Bus::dead_letters`].
+//!
+//! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
+//! atomic with your database.
+//!
+//! # Stopping
+//!
+//! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds
+//! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
+//! connections close. A second signal does not wait.
+//!
+//! # Backends
+//!
+//! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
+//!
+//! # Features
+//!
+//! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -59,4 +148,15 @@ pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
 pub use signal::{SecondSignal, shutdown_signal};
 pub use stats::{GroupStats, Stats};
 pub use tuning::Tuning;
-pub use typebus_macros::{Event, EventSet, HandlerError, Key, handler, service};
+#[doc = include_str!("docs/event.md")]
+pub use typebus_macros::Event;
+#[doc = include_str!("docs/event_set.md")]
+pub use typebus_macros::EventSet;
+#[doc = include_str!("docs/handler_error.md")]
+pub use typebus_macros::HandlerError;
+#[doc = include_str!("docs/key.md")]
+pub use typebus_macros::Key;
+#[doc = include_str!("docs/handler.md")]
+pub use typebus_macros::handler;
+#[doc = include_str!("docs/service.md")]
+pub use typebus_macros::service;

@@ -481,6 +481,7 @@ impl MessageBuilder {
 
     /// The finished message; the builder's buffer can be used again after [`clear`](Self::clear).
     #[must_use]
+    #[inline]
     pub fn build(&self) -> Message {
         Message {
             data: Arc::from(self.data.as_slice()),

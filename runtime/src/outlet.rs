@@ -60,6 +60,7 @@ impl Outlet {
     }
 
     /// Stamps what is already encoded.
+    #[inline]
     pub(crate) fn seal(
         &self,
         event: &'static EventDescriptor,
@@ -87,6 +88,7 @@ impl Outlet {
     }
 
     /// Hands a message to the backend.
+    #[inline]
     pub(crate) fn send(&self, outgoing: Outgoing) -> Publishing {
         if self.closed.load(Ordering::Acquire) {
             let text = "the bus was stopped; what is published now would not be confirmed";

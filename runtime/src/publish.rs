@@ -151,6 +151,7 @@ impl Future for Publish {
     }
 }
 
+#[inline]
 fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confirmation>) -> Result<Receipt> {
     match answer {
         Ok(Confirmation { partition, position }) => {
