@@ -251,7 +251,7 @@ impl<S: Service, T> Builder<S, T> {
         let plan = plan(service, &wirings);
         backend.provision(&plan).await?;
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
-        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service, &topics));
+        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published()));
         let mut state = States::default();
         S::collect(self.state, &mut state);
         announce(service, backend.system(), &wirings);

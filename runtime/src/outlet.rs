@@ -16,7 +16,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
     message::{Message, Prepared},
-    service::ServiceDescriptor,
     topic::Topic,
 };
 
@@ -37,17 +36,22 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// `topics` are all that the service may publish on.
-    pub(crate) fn new(backend: Arc<dyn Backend>, service: &ServiceDescriptor, topics: &[Topic]) -> Self {
+    /// For the service `source`; `topics` are all that it may publish on, `events` all that it may publish.
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        source: &'static str,
+        topics: &[Topic],
+        events: impl Iterator<Item = &'static EventDescriptor>,
+    ) -> Self {
         let mut letterheads: Vec<(&'static str, Prepared)> = Vec::new();
-        for event in service.all_published() {
+        for event in events {
             if !letterheads.iter().any(|(kind, _)| *kind == event.kind) {
-                letterheads.push((event.kind, letterhead(event, service.name)));
+                letterheads.push((event.kind, letterhead(event, source)));
             }
         }
         let max_event = backend.capabilities().max_message.saturating_sub(DEAD_LETTER_ROOM);
         let published = topics.iter().map(|topic| (topic.clone(), AtomicU64::new(0))).collect();
-        let (source, closed) = (service.name, AtomicBool::new(false));
+        let closed = AtomicBool::new(false);
         Self { backend, source, letterheads, max_event, published, closed }
     }
 

@@ -9,7 +9,10 @@ use std::{
     task::Poll,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
@@ -21,6 +24,7 @@ use crate::{
     policy::Unhandled,
     scope::Scope,
     stats::{GroupStats, Stats},
+    tuning::Tuning,
 };
 
 /// Starts several services in one process.
@@ -342,10 +346,19 @@ async fn close(inner: Arc<Inner>) {
     // Workers end when they are told to, or, with a finite backend, when there is nothing more.
     let done = |status: &Status| status.working == 0 && (inner.is_stopping() || !inner.members.is_empty());
     // The sender lives in `inner`.
+    let _ = status.wait_for(|status| status.working == 0 || inner.is_stopping()).await;
+    let stopping = Instant::now();
     let _ = status.wait_for(done).await;
     for core in &inner.cores {
         core.outlet.close();
-        if let Err(error) = core.backend.close().await {
+        // The workers may have used up their part; together they keep to the hard cap.
+        let Tuning { drain, close, .. } = core.tuning;
+        let until = (stopping + drain + close).min(Instant::now() + close);
+        let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
+            let text = "the backend did not close in time; the last publications may not be confirmed";
+            Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))
+        });
+        if let Err(error) = closed {
             tracing::warn!(service = core.service.name, %error, "the backend did not close cleanly");
             inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
         }
