@@ -97,11 +97,10 @@ impl Finite {
             let tick = Tick::nth(n);
             let mut builder = MessageBuilder::new();
             let payload = serde_json::to_vec(&tick).unwrap_or_default();
-            let written = builder.payload(|buffer| {
+            let _: Result<_, std::convert::Infallible> = builder.payload(|buffer| {
                 buffer.extend_from_slice(&payload);
-                Ok::<(), std::convert::Infallible>(())
+                Ok(())
             });
-            drop(written);
             builder.key(tick.id.to_string().as_bytes());
             for (attribute, value) in [
                 (Attribute::Type, "tick.v1"),

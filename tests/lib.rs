@@ -211,6 +211,9 @@ struct AtGate {
 
 impl Gate {
     /// Waits until it is open.
+    ///
+    /// # Panics
+    /// Never: the gate holds its own sender.
     pub async fn pass(&self) {
         let mut state = self.0.subscribe();
         self.0.send_modify(|state| state.waiting += 1);
@@ -272,13 +275,8 @@ impl Journal {
     /// # Errors
     /// As the job says.
     pub async fn run(&self, job: &Job, attempt: u32) -> Result<(), Failure> {
-        let mark = |began| Mark {
-            number: job.number,
-            key: job.key.clone(),
-            attempt,
-            at: Instant::now(),
-            began,
-        };
+        let mark =
+            |began| Mark { number: job.number, key: job.key.clone(), attempt, at: Instant::now(), began };
         self.0.push(mark(true));
         let _end = AtEnd(|| self.0.push(mark(false)));
         job.attempt(attempt).await

@@ -18,13 +18,14 @@ use crate::{
 /// The running attempts of one handler.
 #[doc(hidden)]
 pub trait Attempts: Send {
-    /// Decodes, extracts, calls the handler, and polls its future in the empty slot for the first time.
-    fn start(
+    /// Decodes, extracts, calls the handler, and polls its future in the empty slot for the first time. What it
+    /// publishes is caused by the first delivery that could be read.
+    fn start<'a>(
         &mut self,
         slot: usize,
-        arrival: &Arrival<'_>,
+        arrival: &Arrival<'a>,
         cx: &mut Context<'_>,
-        outbox: &mut Outbox<'_>,
+        outbox: &mut Outbox<'a>,
     ) -> Poll<Result<(), Rejection>>;
 
     /// Polls the future in a slot. When it is ready the slot is empty again and what it returned is in the outbox.
@@ -56,12 +57,12 @@ where
     H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send,
     F: Future<Output: Outputs> + Send,
 {
-    fn start(
+    fn start<'a>(
         &mut self,
         slot: usize,
-        arrival: &Arrival<'_>,
+        arrival: &Arrival<'a>,
         cx: &mut Context<'_>,
-        outbox: &mut Outbox<'_>,
+        outbox: &mut Outbox<'a>,
     ) -> Poll<Result<(), Rejection>> {
         let Self { call, slots } = self;
         ended(&mut slots[slot], |slot| {
@@ -69,6 +70,7 @@ where
                 Ok(future) => slot.as_mut().set(Some(future)),
                 Err(rejection) => return Poll::Ready(Err(rejection)),
             }
+            outbox.cause.delivery = arrival.first().delivery;
             poll(slot, cx, outbox)
         })
     }

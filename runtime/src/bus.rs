@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use tokio::sync::watch;
@@ -92,11 +93,11 @@ impl<S: Service> Bus<S> {
             // One round puts all of them under way; then each is awaited in its turn.
             std::future::poll_fn(|cx| {
                 for (publication, receipt) in publications.iter_mut().zip(&mut receipts) {
-                    if let std::task::Poll::Ready(result) = Pin::new(publication).poll(cx) {
+                    if let Poll::Ready(result) = Pin::new(publication).poll(cx) {
                         *receipt = Some(result);
                     }
                 }
-                std::task::Poll::Ready(())
+                Poll::Ready(())
             })
             .await;
             let mut results = Vec::with_capacity(receipts.len());
@@ -236,36 +237,41 @@ impl<S: Service, T> Builder<S, T> {
     /// # Errors
     /// `Config` with every [`Problem`](crate::Problem): what this version or the backend cannot do; `Connect`,
     /// `Authentication`, `Permission`, `Topology` from the broker.
-    pub async fn connect(self, to: impl IntoBackend) -> Result<Bus<S>>
+    ///
+    /// # Cancel safety
+    /// Dropped early, what is provisioned already stays; connecting again finds it there.
+    pub fn connect(self, to: impl IntoBackend) -> Connecting<S>
     where
         S: StateOf<T>,
     {
-        let service: &'static ServiceDescriptor = &S::DESCRIPTOR;
-        let backend = to.into_backend()?;
-        let mut problems = problems(service, backend.system(), &backend.capabilities());
-        problems.extend(self.tuning.problems());
-        if !problems.is_empty() {
-            return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
-        }
-        let wirings = wire(service, self.tuning.limits);
-        let plan = plan(service, &wirings);
-        backend.provision(&plan).await?;
-        let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
-        let outlet = Arc::new(Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published()));
         let mut state = States::default();
         S::collect(self.state, &mut state);
-        announce(service, backend.system(), &wirings);
-        let core = Core {
-            service,
-            backend,
-            outlet,
-            state: Arc::new(state),
-            wirings,
-            tuning: self.tuning,
-            shutdown: watch::Sender::new(false),
-            started: AtomicBool::new(false),
-        };
-        Ok(Bus { core: Arc::new(core), service: PhantomData })
+        let (backend, tuning) = (to.into_backend(), self.tuning);
+        let core = async move { Core::connect(&S::DESCRIPTOR, backend?, state, tuning).await };
+        Connecting { core: Box::pin(core), service: PhantomData }
+    }
+}
+
+/// The future of [`Builder::connect`].
+#[must_use = "nothing is connected until it is awaited"]
+pub struct Connecting<S> {
+    // Not an `async fn`, since rustc reports a state that is not complete at each of its uses.
+    core: Pin<Box<dyn Future<Output = Result<Core>> + Send>>,
+    service: PhantomData<fn(S)>,
+}
+
+impl<S> Future for Connecting<S> {
+    type Output = Result<Bus<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let core = std::task::ready!(self.core.as_mut().poll(cx))?;
+        Poll::Ready(Ok(Bus { core: Arc::new(core), service: PhantomData }))
+    }
+}
+
+impl<S> fmt::Debug for Connecting<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connecting")
     }
 }
 
@@ -279,6 +285,36 @@ impl<S: Service, T> fmt::Debug for Builder<S, T> {
 }
 
 impl Core {
+    /// Checks, provisions, and logs what will be consumed.
+    async fn connect(
+        service: &'static ServiceDescriptor,
+        backend: Arc<dyn Backend>,
+        state: States,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        let mut problems = problems(service, backend.system(), &backend.capabilities());
+        problems.extend(tuning.problems());
+        if !problems.is_empty() {
+            return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
+        }
+        let wirings = wire(service, tuning.limits);
+        let plan = plan(service, &wirings);
+        backend.provision(&plan).await?;
+        let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
+        let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published());
+        announce(service, backend.system(), &wirings);
+        Ok(Self {
+            service,
+            backend,
+            outlet: Arc::new(outlet),
+            state: Arc::new(state),
+            wirings,
+            tuning,
+            shutdown: watch::Sender::new(false),
+            started: AtomicBool::new(false),
+        })
+    }
+
     /// It did not start after all.
     pub(crate) fn take_back(&self) {
         self.started.store(false, Ordering::Release);

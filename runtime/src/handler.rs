@@ -199,12 +199,12 @@ impl fmt::Debug for HandlerDescriptor {
 struct NeverRuns;
 
 impl Attempts for NeverRuns {
-    fn start(
+    fn start<'a>(
         &mut self,
         _: usize,
-        _: &Arrival<'_>,
+        _: &Arrival<'a>,
         _: &mut Context<'_>,
-        _: &mut Outbox<'_>,
+        _: &mut Outbox<'a>,
     ) -> Poll<Result<(), Rejection>> {
         Poll::Pending
     }

@@ -115,8 +115,13 @@ pub struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
-    pub(crate) const fn first(&self) -> &Incoming<'a> {
-        &self.items[0]
+    /// The first that can be read: what cannot is in no batch.
+    pub(crate) fn first(&self) -> &Incoming<'a> {
+        // They were rejected in their order, so that those in front are the ones at their own place.
+        let in_front = self.rejected.map_or(0, |rejected| {
+            rejected.borrow().iter().zip(0..).take_while(|((place, _), nth)| place == nth).count()
+        });
+        self.items.get(in_front).unwrap_or(&self.items[0])
     }
 }
 

@@ -127,7 +127,7 @@ mod topic;
 mod tuning;
 
 pub use backend::Position;
-pub use bus::{Builder, Bus, Runs};
+pub use bus::{Builder, Bus, Connecting, Runs};
 pub use codec::{DecodeError, EncodeError};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
     backend::{Confirmation, Delivery, Outgoing, Position, Publishing, Sender},
@@ -39,7 +39,8 @@ pub struct Publish {
 enum State {
     /// Encoded, and not sent yet.
     Draft(Box<Encoded>, &'static EventDescriptor),
-    Sent(Publishing, Topic, Message),
+    /// Boxed, since most backends that are in a hurry answer at once, and what is never sent this way stays small.
+    Sent(Box<(Publishing, Sealed)>),
     /// It failed before it was sent, or its answer was given.
     Over(Option<Error>),
 }
@@ -131,19 +132,21 @@ impl Future for Publish {
                 give_back(encoded);
             }
             let (topic, message) = sealed?;
-            let outgoing = Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender };
-            let mut publishing = outlet.send(outgoing);
+            let sealed = Sealed { id: Id::of(&message), topic: topic.clone() };
+            let mut publishing = outlet.send(Outgoing { topic, message, sender: *sender });
             if let Some(answer) = publishing.now() {
-                return Poll::Ready(receipt(outlet, topic, message, answer));
+                return Poll::Ready(sealed.receipt(outlet, answer));
             }
-            *state = State::Sent(publishing, topic, message);
+            *state = State::Sent(Box::new((publishing, sealed)));
         }
         match state {
-            State::Sent(publishing, topic, message) => {
-                let answer = std::task::ready!(Pin::new(publishing).poll(cx));
-                let receipt = receipt(outlet, topic.clone(), message.clone(), answer);
-                *state = State::Over(None);
-                Poll::Ready(receipt)
+            State::Sent(sent) => {
+                let answer = std::task::ready!(Pin::new(&mut sent.0).poll(cx));
+                let sent = std::mem::replace(state, State::Over(None));
+                match sent {
+                    State::Sent(sent) => Poll::Ready(sent.1.receipt(outlet, answer)),
+                    State::Draft(..) | State::Over(_) => Poll::Pending,
+                }
             }
             State::Over(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
             State::Draft(..) => Poll::Pending,
@@ -151,17 +154,50 @@ impl Future for Publish {
     }
 }
 
-#[inline]
-fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confirmation>) -> Result<Receipt> {
-    match answer {
-        Ok(Confirmation { partition, position }) => {
-            outlet.count(&topic);
-            Ok(Receipt { topic, message, partition, position })
+/// What the receipt tells of a message that was handed over. The message itself is not kept: a receipt that is should
+/// not hold on to a payload, and sharing it would cost more than copying an id.
+struct Sealed {
+    topic: Topic,
+    id: Id,
+}
+
+impl Sealed {
+    #[inline]
+    fn receipt(self, outlet: &Outlet, answer: Result<Confirmation>) -> Result<Receipt> {
+        let Self { topic, id } = self;
+        match answer {
+            Ok(Confirmation { partition, position }) => {
+                outlet.count(&topic);
+                Ok(Receipt { topic, id, partition, position })
+            }
+            Err(error) => {
+                tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
+                Err(error)
+            }
         }
-        Err(error) => {
-            tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
-            Err(error)
-        }
+    }
+}
+
+/// The id of an event: nearly always a UUID's text, which needs no allocation.
+#[derive(Debug, Clone)]
+enum Id {
+    Uuid([u8; Hyphenated::LENGTH]),
+    Other(Arc<[u8]>),
+}
+
+impl Id {
+    #[inline]
+    fn of(message: &Message) -> Self {
+        let id = message.attribute(Attribute::Id).unwrap_or_default();
+        id.try_into().map_or_else(|_| Self::Other(id.into()), Self::Uuid)
+    }
+
+    fn as_str(&self) -> &str {
+        let bytes = match self {
+            Self::Uuid(text) => text,
+            Self::Other(text) => &text[..],
+        };
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -169,7 +205,7 @@ fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confi
 #[derive(Debug, Clone)]
 pub struct Receipt {
     topic: Topic,
-    message: Message,
+    id: Id,
     partition: Option<u32>,
     position: Option<Position>,
 }
@@ -178,8 +214,7 @@ impl Receipt {
     /// The event's id.
     #[must_use]
     pub fn id(&self) -> &str {
-        let id = self.message.attribute(Attribute::Id).unwrap_or_default();
-        std::str::from_utf8(id).unwrap_or_default()
+        self.id.as_str()
     }
 
     /// The topic.

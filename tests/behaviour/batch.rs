@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use tokio::time::Instant;
-use typebus::{Reason, prelude::*, testing::Foreign};
+use typebus::{PublishedBy, Reason, Service, StateOf, prelude::*, testing::Foreign};
 use typebus_tests::{
-    Cancelled, Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters,
-    start,
+    Cancelled, Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends,
+    letters, start,
 };
 
 fn placed(number: u64, customer: &str) -> Placed {
@@ -116,7 +116,9 @@ async fn while_a_key_is_in_a_batch_it_is_in_no_other() {
     let running = bus.start().await.unwrap();
     batches.gate.crowd(1).await;
     for number in 10..13 {
-        bus.publish(&placed(number, ["bob", "cid", "dan"][usize::try_from(number).unwrap() - 10])).await.unwrap();
+        bus.publish(&placed(number, ["bob", "cid", "dan"][usize::try_from(number).unwrap() - 10]))
+            .await
+            .unwrap();
     }
     // The others' events make batches of their own, and ann's wait for hers.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -155,8 +157,17 @@ async fn a_batch_that_is_due_waits_for_a_slot_without_spinning() {
 }
 
 /// Runs each member as it says; the batch fails with the first that fails.
-#[handler(batch(max = 8, wait = "5ms"), retry(attempts = 3, backoff = "100ms..100ms", jitter = false), timeout = "5s")]
-async fn work(jobs: Batch<Job>, attempt: Attempt, journal: State<Journal>, sizes: State<Sizes>) -> Result<(), Failure> {
+#[handler(
+    batch(max = 8, wait = "5ms"),
+    retry(attempts = 3, backoff = "100ms..100ms", jitter = false),
+    timeout = "5s"
+)]
+async fn work(
+    jobs: Batch<Job>,
+    attempt: Attempt,
+    journal: State<Journal>,
+    sizes: State<Sizes>,
+) -> Result<(), Failure> {
     sizes.0.push((jobs.len(), attempt.number()));
     for job in &jobs {
         journal.run(job, attempt.number()).await?;
@@ -219,7 +230,12 @@ async fn a_batch_of_one_that_fails_is_run_again_alone_and_without_waiting_for_ot
 struct Lengths(Seen<usize>);
 
 #[handler(batch(max = 8, wait = "250ms"), retry(backoff = "300ms..300ms", jitter = false))]
-async fn lonely(jobs: Batch<Job>, attempt: Attempt, journal: State<Journal>, lengths: State<Lengths>) -> Result<(), Failure> {
+async fn lonely(
+    jobs: Batch<Job>,
+    attempt: Attempt,
+    journal: State<Journal>,
+    lengths: State<Lengths>,
+) -> Result<(), Failure> {
     lengths.0.push(jobs.len());
     for job in &jobs {
         journal.run(job, attempt.number()).await?;
@@ -381,6 +397,40 @@ async fn what_a_batch_returns_is_published_once_and_caused_by_its_first() {
         ids.push(seen[0].2.clone());
     }
     assert_eq!(ids[0], ids[1]);
+}
+
+/// The same after a while, and midway.
+#[handler(batch(max = 10, wait = "5ms"))]
+async fn sum_later(orders: Batch<Placed>, metadata: Metadata, midway: Publisher<Shipped>) -> Shipped {
+    let number = orders.iter().map(|order| order.number).sum();
+    midway.publish(&Shipped { number: 1_000 }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(metadata.id(), "order-1");
+    Shipped { number }
+}
+
+service! { Later = "later" { handles: [sum_later, see], publishes: [Placed], state: [Sums] } }
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_decode_is_not_the_first_of_its_batch() {
+    async fn sums<S: Service + StateOf<Sums>>() -> Vec<(u64, Option<String>)>
+    where
+        Placed: PublishedBy<S>,
+    {
+        let (url, sums) = (broker(), Sums::default());
+        let bus = Bus::<S>::builder().state(sums.clone()).connect(&url).await.unwrap();
+        let foreign = Foreign::connect(&url).unwrap();
+        foreign.message("shop.orders").key("one").header("ce_id", "bad").payload("no").send().await.unwrap();
+        for number in 1..3 {
+            bus.publish(&placed(number, "one")).id(format!("order-{number}")).await.unwrap();
+        }
+        let running = start(&bus).await;
+        caught_up(&running).await;
+        sums.0.all().into_iter().map(|(sum, cause, _)| (sum, cause)).collect()
+    }
+    let cause = || Some("order-1".to_owned());
+    assert_eq!(sums::<Summer>().await, [(3, cause())]);
+    assert_eq!(sums::<Later>().await, [(1_000, cause()), (3, cause())]);
 }
 
 #[derive(Debug, EventSet)]

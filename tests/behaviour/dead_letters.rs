@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use typebus::{ErrorKind, Reason, prelude::*, testing::Foreign};
 use typebus_tests::{
-    Does, Ends, Job, Journal, Paid, Placed, Seen, broker, caught_up, counts, ends, letters, patiently, start, utc_now,
+    Does, Ends, Job, Journal, Paid, Placed, Seen, broker, caught_up, counts, ends, letters, patiently, start,
+    utc_now,
 };
 
 #[handler(retry(attempts = 3, backoff = "1ms..1ms"))]
@@ -37,7 +38,10 @@ async fn a_dead_letter_has_the_original_and_says_why_where_when_and_by_whom() {
     assert_eq!(origin.position, "1");
     let (first, last) = (letter.first().unwrap(), letter.last().unwrap());
     let millisecond = |time: DateTime<Utc>| time.timestamp_millis();
-    assert!(millisecond(before) <= millisecond(first) && first <= last && last <= utc_now(), "{first} {last}");
+    assert!(
+        millisecond(before) <= millisecond(first) && first <= last && last <= utc_now(),
+        "{first} {last}"
+    );
 
     assert_eq!(letter.payload(), serde_json::to_vec(&job).unwrap());
     let metadata = letter.metadata();

@@ -243,7 +243,8 @@ async fn patterns_get_topics_that_come_later_and_never_dead_letters_or_replies()
     let bus = Bus::<Archive>::builder().state(trail.clone()).connect(&url).await.unwrap();
     let running = bus.start().await.unwrap();
     let foreign = Foreign::connect(&url).unwrap();
-    for topic in ["shop", "shop.a", "shop.a.b", "shop.a.b.c", "mall.a", "dead.shop.a", "reply.shop.a", "dead"] {
+    for topic in ["shop", "shop.a", "shop.a.b", "shop.a.b.c", "mall.a", "dead.shop.a", "reply.shop.a", "dead"]
+    {
         foreign.message(topic).header("ce_type", "anything.v1").payload("{}").send().await.unwrap();
     }
     caught_up(&running).await;
@@ -421,8 +422,13 @@ async fn payloads_and_headers_arrive_byte_for_byte() {
     let foreign = Foreign::connect(&url).unwrap();
     let large: Vec<u8> = (0..900 * 1_024_u32).map(|n| n.to_le_bytes()[0]).collect();
     let payloads = [Vec::new(), vec![0], large];
-    let headers: [(&[u8], &[u8]); 5] =
-        [(b"a", b""), (b"a", b"again"), ("größe".as_bytes(), "groß".as_bytes()), (b"raw", b"\xff\xfe\0"), (b"", b"x")];
+    let headers: [(&[u8], &[u8]); 5] = [
+        (b"a", b""),
+        (b"a", b"again"),
+        ("größe".as_bytes(), "groß".as_bytes()),
+        (b"raw", b"\xff\xfe\0"),
+        (b"", b"x"),
+    ];
     for payload in &payloads {
         let message = foreign.message("raw.bytes").key("one").header("ce_type", "raw.v1").payload(payload);
         headers.iter().fold(message, |m, (name, value)| m.header(name, value)).send().await.unwrap();

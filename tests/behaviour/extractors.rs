@@ -57,7 +57,10 @@ impl FromDelivery for Wire {
             Header::Attribute(attribute, value) => (format!("ce:{}", attribute.name()), text(value)),
             Header::Plain(name, value) => (text(name), text(value)),
         });
-        assert_eq!((incoming.name(), incoming.version(), incoming.topic()), (Some("order.placed"), 1, "shop.orders"));
+        assert_eq!(
+            (incoming.name(), incoming.version(), incoming.topic()),
+            (Some("order.placed"), 1, "shop.orders")
+        );
         Ok(Self(headers.collect(), incoming.payload().len()))
     }
 }
@@ -77,7 +80,8 @@ async fn the_envelope_is_cloudevents_in_binary_mode() {
     let wires = Wires::default();
     let bus = Bus::<Looker>::builder().state(wires.clone()).connect("memory:").await.unwrap();
     let before = utc_now().timestamp_millis();
-    let receipt = bus.publish(&Placed { number: 1, customer: "ann".into() }).header("channel", "web").await.unwrap();
+    let receipt =
+        bus.publish(&Placed { number: 1, customer: "ann".into() }).header("channel", "web").await.unwrap();
     let after = utc_now().timestamp_millis();
     start(&bus).await;
     let (headers, payload) = wires.0.all().remove(0);
@@ -107,7 +111,17 @@ struct Card {
 
 /// What `Metadata` says, to be compared.
 #[derive(Debug, Clone, PartialEq)]
-struct Metadata2(String, Option<uuid::Uuid>, String, u16, String, Option<String>, String, Option<u32>, String);
+struct Metadata2(
+    String,
+    Option<uuid::Uuid>,
+    String,
+    u16,
+    String,
+    Option<String>,
+    String,
+    Option<u32>,
+    String,
+);
 
 #[handler]
 async fn card(order: Envelope<Placed>, metadata: Metadata, cards: State<Cards>) {
@@ -164,7 +178,12 @@ enum Outcome {
 
 /// Publishers for an event, a set and a tuple, used from a task of its own and by a clone too.
 #[handler]
-async fn announce(order: Placed, one: Publisher<Shipped>, set: Publisher<Outcome>, pair: Publisher<(Paid, Cancelled)>) {
+async fn announce(
+    order: Placed,
+    one: Publisher<Shipped>,
+    set: Publisher<Outcome>,
+    pair: Publisher<(Paid, Cancelled)>,
+) {
     let number = order.number;
     let first = one.publish(&Shipped { number }).await.unwrap();
     assert_eq!(first.topic(), "shop.parcels");

@@ -177,7 +177,12 @@ async fn a_topic_without_a_group_forgets_its_oldest_and_is_never_full() {
     let url = format!("{}?capacity=10&partitions=1", broker());
     let foreign = Foreign::connect(&url).unwrap();
     for number in 0..100 {
-        foreign.message("shop.orders").payload(format!(r#"{{"number":{number},"customer":"free"}}"#)).send().await.unwrap();
+        foreign
+            .message("shop.orders")
+            .payload(format!(r#"{{"number":{number},"customer":"free"}}"#))
+            .send()
+            .await
+            .unwrap();
     }
     let desk = Desk::default();
     let bus = Bus::<Taker>::builder().state(desk.clone()).connect(&url).await.unwrap();
@@ -187,7 +192,11 @@ async fn a_topic_without_a_group_forgets_its_oldest_and_is_never_full() {
 
 /// Sends ten parcels for each on its own topic, which is full.
 #[handler(retry(attempts = 3))]
-async fn split(parcel: Shipped, midway: Publisher<Shipped>, desk: State<Desk>) -> Result<Vec<Shipped>, Failure> {
+async fn split(
+    parcel: Shipped,
+    midway: Publisher<Shipped>,
+    desk: State<Desk>,
+) -> Result<Vec<Shipped>, Failure> {
     desk.seen.push(parcel.number);
     if parcel.number > 0 {
         return Ok(Vec::new());
@@ -203,7 +212,8 @@ service! { Splitter = "splitter" { handles: [split], publishes: [Shipped], state
 #[tokio::test(start_paused = true)]
 async fn a_handler_on_its_own_full_topic_does_not_wait_for_itself() {
     let desk = Desk::default();
-    let bus = Bus::<Splitter>::builder().state(desk.clone()).connect(Memory::new().capacity(1)).await.unwrap();
+    let bus =
+        Bus::<Splitter>::builder().state(desk.clone()).connect(Memory::new().capacity(1)).await.unwrap();
     let began = Instant::now();
     bus.publish(&Shipped { number: 0 }).await.unwrap();
     let running = start(&bus).await;
@@ -232,22 +242,30 @@ async fn dead_letters_are_never_refused_and_never_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_that_waits_for_room_is_answered_when_the_bus_stops() {
-    let desk = Desk::default();
-    let (bus, running) = taker(Limits::default(), Memory::new().capacity(2), &desk).await;
-    for number in 0..2 {
-        bus.publish(&order(number)).await.unwrap();
+async fn a_publisher_that_waits_for_room_is_answered_and_a_stop_waits_for_it_within_the_hard_cap() {
+    // The patience of publishers, how long the stop takes, and how it ends: 10 s are the cap.
+    for (patience, stopped, ends) in [(5, 5, None), (30, 10, Some(ErrorKind::Timeout))] {
+        let desk = Desk::default();
+        let memory = Memory::new().capacity(2).full_after(Duration::from_secs(patience));
+        let (bus, running) = taker(Limits::default(), memory, &desk).await;
+        for number in 0..2 {
+            bus.publish(&order(number)).await.unwrap();
+        }
+        desk.gate.crowd(2).await;
+        let began = Instant::now();
+        let waiting = tokio::spawn({
+            let bus = bus.clone();
+            async move { bus.publish(&order(2)).await }
+        });
+        tokio::task::yield_now().await;
+        running.hurry();
+        let finished = patiently(running.finished()).await;
+        assert_eq!(finished.map_err(|error| error.kind()).err(), ends);
+        assert_eq!(began.elapsed().as_secs(), stopped);
+        let answer = patiently(waiting).await.unwrap();
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Full);
+        assert_eq!(began.elapsed().as_secs(), patience);
     }
-    desk.gate.crowd(2).await;
-    let waiting = tokio::spawn({
-        let bus = bus.clone();
-        async move { bus.publish(&order(2)).await }
-    });
-    settle_down().await;
-    running.hurry();
-    patiently(running.finished()).await.unwrap();
-    let answer = patiently(waiting).await.unwrap();
-    assert!(matches!(answer.map_err(|error| error.kind()), Err(ErrorKind::Full | ErrorKind::Closed)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,7 +84,8 @@ async fn a_payload_that_cannot_be_read_is_a_dead_letter_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_content_type_that_is_not_json_is_a_dead_letter_and_every_kind_of_json_is_read() {
     let scene = Scene::<Sole>::set().await;
-    let bad = ["text/plain", "application/xml", "application/cloudevents+xml", "json", "", "application/jsonp"];
+    let bad =
+        ["text/plain", "application/xml", "application/cloudevents+xml", "json", "", "application/jsonp"];
     for content_type in bad {
         let message = scene.message().header("ce_type", KIND).header("content-type", content_type);
         message.payload(order(1)).send().await.unwrap();
@@ -175,7 +176,9 @@ async fn attributes_that_contradict_each_other_or_are_no_text_are_a_dead_letter(
         headers.iter().fold(message, |m, (name, value)| m.header(name, value)).send().await.unwrap();
     }
     let letters = scene.play(bad.len() as u64).await;
-    for (letter, said) in letters.iter().zip(["`type`", "`id`", "`type`", "`id`", "name", "`datacontenttype`"]) {
+    for (letter, said) in
+        letters.iter().zip(["`type`", "`id`", "`type`", "`id`", "name", "`datacontenttype`"])
+    {
         assert_eq!((letter.reason(), letter.attempts()), (Reason::Headers, 0));
         assert!(letter.error().contains(said), "{}", letter.error());
     }
@@ -228,7 +231,10 @@ async fn too_many_headers_or_too_large_ones_are_a_dead_letter() {
 async fn a_payload_above_the_limit_is_refused_before_it_is_stored() {
     let scene = Scene::<Sole>::set().await;
     let error = scene.message().payload(vec![0; 1_024 * 1_024]).send().await.unwrap_err();
-    assert_eq!((error.kind(), error.backend(), error.operation()), (ErrorKind::TooLarge, Some("memory"), "publish"));
+    assert_eq!(
+        (error.kind(), error.backend(), error.operation()),
+        (ErrorKind::TooLarge, Some("memory"), "publish")
+    );
     let large = Placed { number: 1, customer: "c".into() };
     let error = scene.bus.publish(&large).header("long", "x".repeat(17_000)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidHeader);
@@ -253,7 +259,8 @@ async fn what_the_program_publishes_is_checked_at_the_await() {
         assert_eq!(given.err().map(|error| error.kind()), kind, "given: {key:?}");
     }
     let long = "n".repeat(65);
-    for name in ["", "Upper", "under_score", "größe", "a b", "ce-id", "typebus-reason", "content-type", &long] {
+    for name in ["", "Upper", "under_score", "größe", "a b", "ce-id", "typebus-reason", "content-type", &long]
+    {
         let error = scene.bus.publish(&order).header(name, "x").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidHeader, "{name}");
         assert!(!error.to_string().contains("ann"), "{error}");
@@ -331,7 +338,10 @@ async fn reading_that_panics_is_a_panic_of_the_handler() {
     let running = start(&bus).await;
     assert_eq!(ends(&running), Ends { dead_lettered: 1, ..Ends::NONE });
     let letters = letters(&bus, "trapper").await;
-    assert_eq!((letters[0].reason(), letters[0].attempts(), letters[0].error()), (Reason::Panicked, 2, "panicked: sprung"));
+    assert_eq!(
+        (letters[0].reason(), letters[0].attempts(), letters[0].error()),
+        (Reason::Panicked, 2, "panicked: sprung")
+    );
 }
 
 #[derive(Debug, EventSet)]

@@ -79,7 +79,11 @@ async fn pay(
         return Err(Failure::retry("not yet"));
     }
     let paid = Paid { number, customer };
-    Ok((Some(Shipped { number }), vec![paid.clone(), paid], Invoiced { invoice: format!("invoice-{number}") }))
+    Ok((
+        Some(Shipped { number }),
+        vec![paid.clone(), paid],
+        Invoiced { invoice: format!("invoice-{number}") },
+    ))
 }
 
 service! { Desk = "desk" { handles: [pay], publishes: [Placed, Invoiced] } }

@@ -285,7 +285,8 @@ async fn what_a_crash_leaves_unsettled_comes_again_and_nothing_else() {
         for number in 0..30 {
             bus.publish(&Job::of(&format!("key-{}", number % 5), number)).await.unwrap();
         }
-        let crashing = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let crashing =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         let doomed = builder().connect(&url).await.unwrap();
         let running = crashing.spawn(async move { doomed.start().await.unwrap() });
         // Twenty are settled; of each key one is stuck, and one waits behind it.

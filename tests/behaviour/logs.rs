@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use tracing::{
-    Level, Subscriber,
+    Dispatch, Level, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id},
     subscriber::DefaultGuard,
@@ -15,10 +15,13 @@ use tracing::{
 use tracing_subscriber::{
     Layer,
     layer::{Context, SubscriberExt},
+    registry,
     registry::LookupSpan,
 };
 use typebus::{Runs, Tuning, prelude::*, testing::Foreign};
-use typebus_tests::{Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start};
+use typebus_tests::{
+    Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start,
+};
 
 /// One span or event with its fields, and the fields of the span around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +44,12 @@ struct Capture(Arc<Mutex<Vec<Record>>>);
 
 impl Capture {
     fn start() -> (Self, DefaultGuard) {
+        // While there is only one subscriber, tracing asks whichever thread comes first whether a line is of interest,
+        // and other tests' threads have no subscriber. Two that stay make it ask all of them.
+        static STAY: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
+        LazyLock::force(&STAY);
         let capture = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(capture.clone()));
+        let guard = tracing::subscriber::set_default(registry().with(capture.clone()));
         (capture, guard)
     }
 
@@ -137,7 +144,10 @@ async fn connecting_tells_subscriptions_groups_and_policies_once() {
     let connected = capture.named("connected");
     assert_eq!(connected.len(), 1);
     assert_eq!(connected[0].field("service"), "bank");
-    assert_eq!((connected[0].field("messaging.system"), connected[0].field("subscriptions")), ("memory", "2"));
+    assert_eq!(
+        (connected[0].field("messaging.system"), connected[0].field("subscriptions")),
+        ("memory", "2")
+    );
     let subscriptions = capture.named("subscription");
     let told: Vec<[&str; 8]> = subscriptions
         .iter()
@@ -174,7 +184,8 @@ async fn every_attempt_has_a_span_with_the_names_of_opentelemetry() {
     let running = start(&bus).await;
     let spans = capture.named("process");
     let of = |id: &str| -> Vec<&Record> {
-        let ours = |span: &&Record| span.field("messaging.message.id") == id && span.field("handler") == "guard";
+        let ours =
+            |span: &&Record| span.field("messaging.message.id") == id && span.field("handler") == "guard";
         spans.iter().filter(ours).collect()
     };
     assert_eq!((of(good.id()).len(), of(bad.id()).len()), (1, 2));
@@ -190,8 +201,11 @@ async fn every_attempt_has_a_span_with_the_names_of_opentelemetry() {
     for text in ["in the handler", "after a while"] {
         let logged = capture.named(text);
         assert_eq!(logged.len(), 3);
-        assert!(logged.iter().all(|record| record.within.get("handler").map(String::as_str) == Some("guard")));
-        let ids: Vec<_> = logged.iter().map(|record| record.within["messaging.message.id"].as_str()).collect();
+        assert!(
+            logged.iter().all(|record| record.within.get("handler").map(String::as_str) == Some("guard"))
+        );
+        let ids: Vec<_> =
+            logged.iter().map(|record| record.within["messaging.message.id"].as_str()).collect();
         assert_eq!(ids.iter().filter(|id| **id == bad.id()).count(), 2, "{ids:?}");
     }
     patiently(running.stop()).await.unwrap();
@@ -205,7 +219,10 @@ async fn retries_and_dead_letters_are_logged_with_their_reason() {
     start(&bus).await;
     let retries = capture.named("the attempt failed and will be repeated");
     assert_eq!(retries.len(), 1);
-    assert_eq!((retries[0].level, retries[0].field("attempt"), retries[0].field("error")), (Level::DEBUG, "1", "bad luck"));
+    assert_eq!(
+        (retries[0].level, retries[0].field("attempt"), retries[0].field("error")),
+        (Level::DEBUG, "1", "bad luck")
+    );
     let letters = capture.named("dead letter");
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
@@ -264,7 +281,10 @@ async fn a_drain_that_is_over_says_what_it_left() {
     patiently(running.stop()).await.unwrap();
     let told = capture.named("the drain is over; what still runs comes again later");
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].level, told[0].field("unfinished"), told[0].field("group")), (Level::WARN, "3", "workshop"));
+    assert_eq!(
+        (told[0].level, told[0].field("unfinished"), told[0].field("group")),
+        (Level::WARN, "3", "workshop")
+    );
 }
 
 /// Nothing shows what it holds for others.

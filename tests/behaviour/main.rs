@@ -1,4 +1,6 @@
 //! What a program sees of the bus, through the public API.
+
+#![allow(clippy::disallowed_methods, reason = "a test waits for the tasks that it spawns")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod batch;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::{collection::vec, prelude::*};
 use typebus::{prelude::*, testing::Foreign};
 use typebus_tests::{
-    Cancelled, Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, broker, caught_up, ends, letters, patiently,
-    start,
+    Cancelled, Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, broker, caught_up, ends, letters,
+    patiently, start,
 };
 
 #[handler(concurrency = 32, retry(attempts = 3, backoff = "10ms..40ms"), timeout = "100ms")]

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use typebus::{BoxError, FromDelivery, Incoming, Outcome, Reason, backend::Publishing, prelude::*, testing::Foreign};
+use typebus::{
+    BoxError, FromDelivery, Incoming, Outcome, Reason, backend::Publishing, prelude::*, testing::Foreign,
+};
 use typebus_tests::{
-    Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters, start,
+    Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters,
+    start,
 };
 
 use crate::wrapped::Wrapped;
@@ -67,7 +70,9 @@ async fn each_variant_of_an_error_decides_as_it_says() {
         bus.publish(&Placed { number, customer: customer.into() }).await.unwrap();
     }
     let running = start(&bus).await;
-    for (customer, attempts) in [("declined", 1), ("twice", 1), ("busy", 2), ("gateway", 2), ("closed", 1), ("fine", 1)] {
+    for (customer, attempts) in
+        [("declined", 1), ("twice", 1), ("busy", 2), ("gateway", 2), ("closed", 1), ("fine", 1)]
+    {
         assert_eq!(tries.of(customer).len(), attempts, "{customer}");
     }
     for (customer, seconds) in [("busy", 3), ("gateway", 1)] {
@@ -75,7 +80,8 @@ async fn each_variant_of_an_error_decides_as_it_says() {
         assert_eq!((tries[1].1 - tries[0].1).as_millis() / 10, seconds * 100, "{customer}");
     }
     assert_eq!(ends(&running), Ends { handled: 1, discarded: 2, dead_lettered: 3, ..Ends::NONE });
-    let mut said: Vec<_> = letters(&bus, "till").await.iter().map(|l| (l.error().to_owned(), l.attempts())).collect();
+    let mut said: Vec<_> =
+        letters(&bus, "till").await.iter().map(|l| (l.error().to_owned(), l.attempts())).collect();
     said.sort();
     assert_eq!(said, [("busy".to_owned(), 2), ("declined".to_owned(), 1), ("gateway: down".to_owned(), 2)]);
 }
@@ -99,7 +105,8 @@ fn outcomes_of_ready_made_errors() {
 #[handler(retry(attempts = 2, backoff = "1ms..1ms"))]
 async fn boxed(order: Placed) -> Result<(), BoxError> {
     let number: i8 = order.number.try_into()?;
-    Err(format!("{number} is small enough")).or_else(|text| if number > 100 { Err(text.into()) } else { Ok(()) })
+    Err(format!("{number} is small enough"))
+        .or_else(|text| if number > 100 { Err(text.into()) } else { Ok(()) })
 }
 
 service! { Boxing = "boxing" { handles: [boxed], publishes: [Placed] } }
@@ -453,9 +460,12 @@ async fn any_event_that_does_not_decode_is_a_dead_letter_at_once() {
     let (url, seen) = (broker(), Strings::default());
     let bus = Bus::<Decoder>::builder().state(seen.clone()).connect(&url).await.unwrap();
     let foreign = Foreign::connect(&url).unwrap();
-    for (kind, payload) in
-        [("order.placed.v1", "{"), ("order.lost.v1", ORDER), ("order.placed.v2", ORDER), ("order.placed.v1", ORDER)]
-    {
+    for (kind, payload) in [
+        ("order.placed.v1", "{"),
+        ("order.lost.v1", ORDER),
+        ("order.placed.v2", ORDER),
+        ("order.placed.v1", ORDER),
+    ] {
         foreign.message("shop.orders").header("ce_type", kind).payload(payload).send().await.unwrap();
     }
     let running = start(&bus).await;

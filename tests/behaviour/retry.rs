@@ -115,8 +115,11 @@ async fn one_attempt_means_no_retry() {
     let running = start(&bus).await;
     assert_eq!(journal.beginnings().len(), 4);
     assert_eq!(counts(&running).retried, 0);
-    let mut letters: Vec<_> =
-        letters(&bus, "once").await.iter().map(|l| (l.metadata().key().unwrap().to_owned(), l.reason())).collect();
+    let mut letters: Vec<_> = letters(&bus, "once")
+        .await
+        .iter()
+        .map(|l| (l.metadata().key().unwrap().to_owned(), l.reason()))
+        .collect();
     letters.sort_by(|a, b| a.0.cmp(&b.0));
     let reasons = [Reason::Failed, Reason::Failed, Reason::Panicked, Reason::TimedOut];
     assert_eq!(letters.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>(), reasons);

@@ -11,8 +11,8 @@ use std::{
 use tokio::time::Instant;
 use typebus::{ErrorKind, Running, Tuning, prelude::*, shutdown_signal};
 use typebus_tests::{
-    Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters, patiently,
-    start,
+    Does, Ends, Gate, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters,
+    patiently, start,
 };
 
 #[handler(concurrency = 4, retry(attempts = 3, backoff = "10s..10s"), timeout = none)]
@@ -175,7 +175,7 @@ async fn a_stop_may_be_asked_for_often_and_at_once_and_is_not_taken_back() {
     journal.begun(1).await;
     // The first is dropped after its first poll.
     let mut first = Box::pin(running.stop());
-    poll_fn(|cx| Poll::Ready(assert!(first.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_pending());
     drop(first);
     let (one, two, three) =
         patiently(async { tokio::join!(running.stop(), running.finished(), running.stop()) }).await;
@@ -326,7 +326,7 @@ async fn a_second_signal_does_not_wait_for_what_hangs() {
         publish(&bus, 0, [Does::Hang]).await;
         let mut first = Box::pin(shutdown_signal());
         // From its first poll on, signals no longer end the process.
-        poll_fn(|cx| Poll::Ready(assert!(first.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_pending());
         let mut run = pin!(bus.run_until(first));
         let began = async { journal.begun(1).await };
         tokio::select! { _ = &mut run => panic!("it ended by itself"), () = began => {} }

@@ -31,7 +31,10 @@ service! { Later = "later" { handles: [everywhere, at_most, exactly, held, fine]
 async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once() {
     let tuning = Tuning { limits: Limits { held: 0, ..Limits::default() }, ..Tuning::default() };
     let error = Bus::<Later>::builder().tuning(tuning).connect("memory:").await.unwrap_err();
-    assert_eq!((error.kind(), error.backend(), error.operation()), (ErrorKind::Config, Some("memory"), "start"));
+    assert_eq!(
+        (error.kind(), error.backend(), error.operation()),
+        (ErrorKind::Config, Some("memory"), "start")
+    );
     let problems: Vec<(&str, &str)> =
         error.problems().iter().map(|problem| (problem.place(), problem.message())).collect();
     let expected = [
@@ -98,7 +101,8 @@ async fn urls_are_refused_with_the_reason_and_without_their_secrets() {
 #[tokio::test]
 async fn options_of_the_url_are_refused_all_at_once() {
     let error =
-        refused("memory:a b?partitions=0&capacity=many&unknown=1&full_after=soon&profile=kafka&capacity=1").await;
+        refused("memory:a b?partitions=0&capacity=many&unknown=1&full_after=soon&profile=kafka&capacity=1")
+            .await;
     let places: Vec<_> = error.problems().iter().map(|problem| problem.place().to_owned()).collect();
     for place in ["partitions", "capacity", "unknown", "full_after", "profile", "the name `a b`"] {
         assert!(places.iter().any(|found| found.contains(place)), "{place} is not in {places:?}");

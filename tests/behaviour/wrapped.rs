@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use typebus::{
     Error, IntoBackend, Result,
     backend::{
-        Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing, Subscription,
-        Topic,
+        Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing,
+        Subscription, Topic,
     },
 };
 

@@ -98,7 +98,9 @@ impl Consumer for Careless {
                     self.inner.settle(&self.handed, &[]);
                 }
             }
-            (Slip::ReleasesEarly, Poll::Ready(Ok(Intake::Revoking(partitions)))) => self.inner.release(partitions),
+            (Slip::ReleasesEarly, Poll::Ready(Ok(Intake::Revoking(partitions)))) => {
+                self.inner.release(partitions);
+            }
             (Slip::HidesLoss, Poll::Ready(Ok(Intake::Lost(_)))) => {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -115,7 +117,7 @@ impl Consumer for Careless {
                 let mut kept = settled.to_vec();
                 kept.retain(|_| {
                     self.settled += 1;
-                    self.settled % 3 != 0
+                    !self.settled.is_multiple_of(3)
                 });
                 if !kept.is_empty() {
                     self.inner.settle(&kept, floors);

@@ -6,7 +6,7 @@ use typebus::{ErrorKind, Reason, Tuning, backend::Room};
 
 use crate::{
     desk::{Act, Desk, HANG, MADE, Piles, Rig, Then, at_once, task},
-    script::{NOTHING, Answer, Script, What},
+    script::{Answer, NOTHING, Script, What},
 };
 
 const DEAD: &str = "dead.desk";
@@ -15,8 +15,13 @@ const BURY: [Act; 1] = [at_once(Then::Bury)];
 #[tokio::test(start_paused = true)]
 async fn for_a_minute_nobody_takes_dead_letters() {
     // An error that would be permanent for an event is none for a dead letter.
-    for kind in [ErrorKind::Connect, ErrorKind::Timeout, ErrorKind::Permission, ErrorKind::Unroutable, ErrorKind::TooLarge]
-    {
+    for kind in [
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Permission,
+        ErrorKind::Unroutable,
+        ErrorKind::TooLarge,
+    ] {
         let rig = Rig::<Desk>::start().await;
         rig.script.always(DEAD, Answer::Refuse(kind));
         rig.script.push(0, task(1).key("a").acts(BURY));
@@ -35,13 +40,17 @@ async fn for_a_minute_nobody_takes_dead_letters() {
             assert!((5..=12).contains(&delays.len()), "{delays:?}");
             let doubled = [1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30].map(Duration::from_secs);
             for (delay, full) in delays.iter().zip(doubled) {
-                assert!(full / 2 <= *delay && *delay <= full + Duration::from_millis(5), "{delay:?} of {full:?}");
+                assert!(
+                    full / 2 <= *delay && *delay <= full + Duration::from_millis(5),
+                    "{delay:?} of {full:?}"
+                );
             }
         });
         rig.script.always(DEAD, Answer::Confirm);
         rig.script.until_settled(1..=5).await;
         let letters = rig.letters().await;
-        let reasons: BTreeSet<_> = letters.iter().map(|(number, reason, ..)| (*number, reason.as_str())).collect();
+        let reasons: BTreeSet<_> =
+            letters.iter().map(|(number, reason, ..)| (*number, reason.as_str())).collect();
         let expected = [(1, Reason::Failed), (3, Reason::Undecodable), (4, Reason::UnknownVersion)];
         assert_eq!(reasons, expected.map(|(number, reason)| (number, reason.as_str())).into());
         assert_eq!(letters.len(), 3, "each once");
@@ -68,14 +77,19 @@ async fn the_limits_stop_the_intake_and_it_heals() {
     });
     script.always(DEAD, Answer::Confirm);
     script.until_settled(1..=20).await;
-    assert_eq!(script.journal(|journal| journal.beginnings()), (1..=20).collect::<Vec<_>>(), "none ran again");
+    assert_eq!(
+        script.journal(|journal| journal.beginnings()),
+        (1..=20).collect::<Vec<_>>(),
+        "none ran again"
+    );
     rig.finish().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_whose_answer_is_unknown_is_written_again() {
     let rig = Rig::<Desk>::start().await;
-    rig.script.next(DEAD, [Answer::Unknown, Answer::After(Duration::from_secs(9), Box::new(Answer::Unknown))]);
+    rig.script
+        .next(DEAD, [Answer::Unknown, Answer::After(Duration::from_secs(9), Box::new(Answer::Unknown))]);
     rig.script.push(0, task(1).acts(BURY));
     rig.script.until_settled([1]).await;
     assert_eq!(rig.letters().await.len(), 3, "never suppressed as a duplicate");

@@ -164,7 +164,12 @@ impl Hands {
     }
 
     /// One attempt at one message or at a batch, whose most contrary member decides how it ends.
-    async fn attempt(&self, tasks: &[Task], attempt: u32, batch: bool) -> Result<(Vec<Made>, Option<Bill>), Said> {
+    async fn attempt(
+        &self,
+        tasks: &[Task],
+        attempt: u32,
+        batch: bool,
+    ) -> Result<(Vec<Made>, Option<Bill>), Said> {
         let numbers: Vec<u64> = tasks.iter().map(|task| task.number).collect();
         let mut end = End { hands: self, run: self.script.begin(numbers, attempt, batch), how: None };
         let (mut made, mut bill, mut index) = (Vec::new(), None, 0);
@@ -274,11 +279,7 @@ async fn scatter(
 }
 
 #[handler(concurrency = 4, order = partition, retry(attempts = 3, backoff = "1s..4s", jitter = false))]
-async fn file(
-    task: Task,
-    attempt: Attempt,
-    hands: State<Hands>,
-) -> Result<(Vec<Made>, Option<Bill>), Said> {
+async fn file(task: Task, attempt: Attempt, hands: State<Hands>) -> Result<(Vec<Made>, Option<Bill>), Said> {
     hands.attempt(&[task], attempt.number(), false).await
 }
 

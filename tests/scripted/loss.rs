@@ -10,7 +10,7 @@ use typebus::{
 
 use crate::{
     desk::{Act, BILLS, Desk, Filed, GATE, HANG, Loose, MADE, Piles, Rig, Then, Wait, at_once, task},
-    script::{NOTHING, Answer, How, Journal, Script, What},
+    script::{Answer, How, Journal, NOTHING, Script, What},
 };
 
 impl Script {
@@ -43,13 +43,19 @@ async fn everything_of_a_lost_partition_is_dropped_at_once() {
     for number in 4..=7 {
         rig.hands.open(number);
     }
-    script.until("the futures are dropped", |journal| (4..=7).all(|n| journal.ends(n) == [How::Dropped])).await;
+    script
+        .until("the futures are dropped", |journal| (4..=7).all(|n| journal.ends(n) == [How::Dropped]))
+        .await;
     assert_eq!(began.elapsed(), Duration::ZERO);
     script.quiet(Duration::from_secs(120)).await;
     script.journal(|journal| {
         assert_eq!((journal.settled(), journal.beginnings()), (vec![], (1..=7).collect()));
         assert_eq!(journal.count(|what| matches!(what, What::Forsaken { .. })), 1);
-        assert_eq!((journal.sent(MADE).len(), journal.sent(BILLS).len()), (2, 1), "and nothing is sent again");
+        assert_eq!(
+            (journal.sent(MADE).len(), journal.sent(BILLS).len()),
+            (2, 1),
+            "and nothing is sent again"
+        );
         assert_eq!(journal.released(), []);
     });
 
@@ -224,7 +230,7 @@ async fn losses_follow_on_each_other() {
     let rig = Rig::<Desk>::start().await;
     let script = &rig.script;
     for number in 1..=4 {
-        script.push(number as u32 % 2, task(number).key(&format!("k{number}")).acts([HANG; 3]));
+        script.push(u32::from(number % 2 == 1), task(number).key(&format!("k{number}")).acts([HANG; 3]));
     }
     for times in 1..=5 {
         script.until_began(4, times).await;
@@ -276,7 +282,10 @@ async fn a_dead_letter_under_way_is_dropped_with_its_delivery() {
         let sent = script.journal(|journal| journal.sent("dead.desk").len());
         script.always("dead.desk", Answer::Confirm);
         script.quiet(Duration::from_secs(300)).await;
-        assert_eq!(script.journal(|journal| (journal.sent("dead.desk").len(), journal.settled())), (sent, vec![]));
+        assert_eq!(
+            script.journal(|journal| (journal.sent("dead.desk").len(), journal.settled())),
+            (sent, vec![])
+        );
         script.assign([0]);
         script.until_settled([1, 2]).await;
         rig.finish().await;
@@ -296,7 +305,8 @@ async fn in_partition_order_a_partition_begins_again() {
     script.assign(Partitions::All);
     rig.hands.open(3);
     script.until_settled(1..=5).await;
-    let first: Vec<_> = script.journal(Journal::beginnings).into_iter().filter(|number| *number < 10).collect();
+    let first: Vec<_> =
+        script.journal(Journal::beginnings).into_iter().filter(|number| *number < 10).collect();
     assert_eq!(first, [1, 2, 3, 3, 4, 5]);
     rig.finish().await;
 }

@@ -8,6 +8,8 @@
 //!
 //! The clock is paused: time passes only while nobody has anything to do, so that 'nothing happens for 10 s' takes no
 //! time and means what it says.
+
+#![allow(clippy::disallowed_methods, reason = "a test waits for the tasks that it spawns")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod careless;

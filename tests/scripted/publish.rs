@@ -6,7 +6,7 @@ use typebus::{ErrorKind, Reason};
 
 use crate::{
     desk::{Act, BILLS, Desk, GATE, HANG, MADE, Piles, Rig, Then, Wait, at_once, task},
-    script::{NOTHING, Answer, How, What, id_of},
+    script::{Answer, How, NOTHING, What, id_of},
 };
 
 const RETURNS_BOTH: [Act; 1] = [at_once(Then::Both)];
@@ -76,7 +76,8 @@ async fn when_the_second_of_a_pair_fails_only_that_is_sent_again() {
                 let sent = journal.sent(BILLS);
                 assert_eq!(sent.len(), 4, "{refused:?}\n{journal}");
                 assert_eq!(sent.iter().collect::<BTreeSet<_>>().len(), 1, "the same event: {sent:?}");
-                let moments = journal.moments(|what| matches!(what, What::Sent { topic, .. } if topic == BILLS));
+                let moments =
+                    journal.moments(|what| matches!(what, What::Sent { topic, .. } if topic == BILLS));
                 let delays = moments.windows(2).map(|pair| pair[1] - pair[0]);
                 for (delay, full) in delays.zip([1, 2, 4].map(Duration::from_secs)) {
                     let slack = Duration::from_millis(5);
@@ -105,7 +106,7 @@ async fn a_key_waits_for_what_is_sent_again_and_other_keys_do_not() {
     rig.script.until_settled(3..10).await;
     assert_eq!(rig.script.journal(|journal| journal.began(2)), 0);
     rig.script.until_settled([1, 2]).await;
-    let order: Vec<_> = rig.script.stored(MADE).iter().map(|made| made_of(made)).collect();
+    let order: Vec<_> = rig.script.stored(MADE).iter().map(made_of).collect();
     assert_eq!(order, [(1, 0), (1, 1), (1, 2), (2, 0)]);
     rig.finish().await;
 }
@@ -119,7 +120,9 @@ fn made_of(outgoing: &typebus::backend::Outgoing) -> (u64, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn what_can_never_be_published_becomes_a_dead_letter_that_lists_what_was() {
-    let refusals = |kind| [Answer::Refuse(kind), Answer::After(Duration::from_millis(3), Box::new(Answer::Refuse(kind)))];
+    let refusals = |kind| {
+        [Answer::Refuse(kind), Answer::After(Duration::from_millis(3), Box::new(Answer::Refuse(kind)))]
+    };
     for kind in [ErrorKind::Unroutable, ErrorKind::TooLarge, ErrorKind::Permission] {
         for refused in refusals(kind) {
             let rig = Rig::<Desk>::start().await;
@@ -129,13 +132,18 @@ async fn what_can_never_be_published_becomes_a_dead_letter_that_lists_what_was()
             rig.script.until_settled([1, 2]).await;
             rig.script.quiet(Duration::from_secs(120)).await;
 
-            let [(number, reason, error, attempts)] = &rig.letters().await[..] else { panic!("not one letter") };
+            let [(number, reason, error, attempts)] = &rig.letters().await[..] else {
+                panic!("not one letter")
+            };
             assert_eq!((*number, *reason, *attempts), (1, Reason::PublishFailed, 1));
             let published = rig.script.stored(MADE);
             let listed = format!("published before it: {} on {MADE}", id_of(&published[0]));
             assert!(error.contains(&listed) && error.contains(BILLS), "{error}");
             rig.script.journal(|journal| {
-                assert_eq!((journal.began(1), journal.sent(BILLS).len(), journal.sent(MADE).len()), (1, 1, 1));
+                assert_eq!(
+                    (journal.began(1), journal.sent(BILLS).len(), journal.sent(MADE).len()),
+                    (1, 1, 1)
+                );
             });
             let group = rig.counts();
             assert_eq!((group.handled, group.dead_lettered, group.retried), (1, 1, 0));
@@ -211,7 +219,10 @@ async fn when_what_a_batch_returned_can_never_be_published_its_members_run_alone
     rig.script.push(0, task(2).key("a").acts([at_once(Then::Both), at_once(Then::Both)]));
     rig.script.until_settled([1, 2]).await;
     rig.script.journal(|journal| {
-        assert_eq!((journal.ends(1), journal.ends(2)), (vec![How::Well(3), How::Well(1)], vec![How::Well(3), How::Well(2)]));
+        assert_eq!(
+            (journal.ends(1), journal.ends(2)),
+            (vec![How::Well(3), How::Well(1)], vec![How::Well(3), How::Well(2)])
+        );
     });
     assert_eq!(rig.letters().await.len(), 0);
     rig.finish().await;

@@ -54,7 +54,9 @@ enum Move {
     /// The next publications on one of the topics.
     Answers(usize, Vec<Answer>),
     /// The program is stopped, and started again.
-    Restart { hurry: bool },
+    Restart {
+        hurry: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -70,7 +72,12 @@ fn life() -> impl Strategy<Value = Life> {
     let held = prop_oneof![Just(3_usize), Just(10), Just(1_000)];
     let gap = prop_oneof![Just(5_u64), Just(20_000)];
     let moves = prop::collection::vec(a_move(), 1..80);
-    (moves, held, gap, any::<bool>()).prop_map(|(moves, held, gap, repeats)| Life { moves, held, gap, repeats })
+    (moves, held, gap, any::<bool>()).prop_map(|(moves, held, gap, repeats)| Life {
+        moves,
+        held,
+        gap,
+        repeats,
+    })
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
@@ -141,7 +148,8 @@ fn answer() -> impl Strategy<Value = Answer> {
 impl Life {
     /// Lives it on a clock of its own, and says what went wrong.
     fn live<S: Service + StateOf<Hands>>(&self, slip: Option<Slip>) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let script = Script::new();
             if let Some(slip) = slip {
@@ -216,7 +224,8 @@ impl Life {
             Answer::After(_, answer) => **answer == Answer::Refuse(ErrorKind::Unroutable),
             _ => false,
         };
-        let has_permanent = |step: &Move| matches!(step, Move::Answers(_, next) if next.iter().any(permanent));
+        let has_permanent =
+            |step: &Move| matches!(step, Move::Answers(_, next) if next.iter().any(permanent));
         if self.moves.iter().any(has_permanent) {
             return Ok(());
         }

@@ -90,7 +90,11 @@ async fn what_runs_and_what_is_published_finishes_and_the_rest_is_dropped() {
 
     script.assign([0]);
     script.until_settled(1..=8).await;
-    assert_eq!(script.journal(|journal| journal.beginnings()[6..].to_vec()), [2, 7, 8, 2], "in their first order");
+    assert_eq!(
+        script.journal(|journal| journal.beginnings()[6..].to_vec()),
+        [2, 7, 8, 2],
+        "in their first order"
+    );
     assert_eq!(script.journal(Journal::released), [these([0])], "exactly once");
     rig.finish().await;
 }
@@ -179,7 +183,10 @@ async fn a_batch_that_fails_in_the_grace_does_not_run_again() {
         rig.hands.open(1);
         script.until_released([0]).await;
         assert!(began.elapsed() < GRACE, "{then:?}: {:?}", began.elapsed());
-        assert_eq!(script.journal(|journal| (journal.beginnings(), journal.settled())), (vec![1, 2, 3], vec![]));
+        assert_eq!(
+            script.journal(|journal| (journal.beginnings(), journal.settled())),
+            (vec![1, 2, 3], vec![])
+        );
         script.assign([0]);
         rig.finish().await;
     }

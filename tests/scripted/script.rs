@@ -197,14 +197,10 @@ impl Script {
     pub(crate) fn answer(&self, topic: &str, answer: Answer) {
         self.change(|state| {
             let at = state.waiting.iter().position(|(on, _)| on == topic);
-            let (_, waiting) = at.and_then(|at| state.waiting.remove(at)).expect("nothing waits for an answer");
+            let (_, waiting) =
+                at.and_then(|at| state.waiting.remove(at)).expect("nothing waits for an answer");
             waiting.send(answer).expect("who waits for an answer is there");
         });
-    }
-
-    /// How many publications wait for an answer of the test's.
-    pub(crate) fn waiting(&self) -> usize {
-        self.state().waiting.len()
     }
 
     /// How the consumer closes.
@@ -356,9 +352,11 @@ impl State {
         self.facts.started += 1;
         let facts = numbers.iter().filter_map(|number| self.facts.messages.get(number));
         let tokens: Vec<_> = facts.filter_map(|fact| fact.token).collect();
-        let problems: Vec<_> = numbers.iter().filter_map(|number| self.may_not_begin(*number, &numbers, batch)).collect();
+        let problems: Vec<_> =
+            numbers.iter().filter_map(|number| self.may_not_begin(*number, &numbers, batch)).collect();
         self.problems.extend(problems);
-        let feed = numbers.first().and_then(|number| self.facts.messages.get(number)).map_or(0, |fact| fact.feed);
+        let feed =
+            numbers.first().and_then(|number| self.facts.messages.get(number)).map_or(0, |fact| fact.feed);
         for number in &numbers {
             if let Some(fact) = self.facts.messages.get_mut(number) {
                 fact.last = Some(run);
@@ -372,7 +370,9 @@ impl State {
     }
 
     fn may_not_begin(&self, number: u64, together: &[u64], batch: bool) -> Option<String> {
-        let Some(fact) = self.facts.messages.get(&number) else { return Some(format!("{number} is unknown")) };
+        let Some(fact) = self.facts.messages.get(&number) else {
+            return Some(format!("{number} is unknown"));
+        };
         let Some(token) = fact.token else { return Some(format!("{number} was never handed out")) };
         let feed = &self.feeds[fact.feed];
         if let Some(fate) = feed.fate(token).filter(|fate| fate.is_known()) {
@@ -382,7 +382,9 @@ impl State {
             return Some(format!("{number} began, and its partition is revoked"));
         }
         let before = fact.last.and_then(|run| self.facts.runs.get(&run));
-        if fact.letter || before.is_some_and(|run| run.numbers.len() == 1 && matches!(run.how, Some(How::Well(_)))) {
+        if fact.letter
+            || before.is_some_and(|run| run.numbers.len() == 1 && matches!(run.how, Some(How::Well(_))))
+        {
             return Some(format!("{number} began again, and it was handled"));
         }
         let same_lane = |other: &Fact| {
@@ -395,7 +397,8 @@ impl State {
                 }
         };
         for run in self.facts.live.iter().filter_map(|run| self.facts.runs.get(run)) {
-            let mut others = run.numbers.iter().filter(|other| self.facts.messages.get(*other).is_some_and(same_lane));
+            let mut others =
+                run.numbers.iter().filter(|other| self.facts.messages.get(*other).is_some_and(same_lane));
             if let Some(other) = others.next() {
                 return Some(format!("{number} began while {other} of its lane ran"));
             }
@@ -422,8 +425,10 @@ impl State {
                 && run.tokens.iter().all(|token| self.feeds[feed].fate(*token).is_some_and(Fate::is_known))
         };
         let runs = self.facts.live.iter().filter_map(|run| self.facts.runs.get(run));
-        let problems: Vec<_> =
-            runs.filter(|run| gone(run)).map(|run| format!("{:?} still runs, and is gone", run.numbers)).collect();
+        let problems: Vec<_> = runs
+            .filter(|run| gone(run))
+            .map(|run| format!("{:?} still runs, and is gone", run.numbers))
+            .collect();
         self.problems.extend(problems);
     }
 

@@ -9,7 +9,7 @@ use typebus::{
 
 use crate::{
     desk::{Act, Desk, GATE, HANG, MADE, Piles, Rig, TASKS, Then, Wait, at_once, task},
-    script::{NOTHING, How, Parcel, What},
+    script::{How, NOTHING, Parcel, What},
 };
 
 #[tokio::test(start_paused = true)]
@@ -19,9 +19,7 @@ async fn floors_follow_the_order_of_delivery_over_holes() {
     for (number, after) in [(1, 5), (2, 1), (3, 14), (4, 980)] {
         rig.script.push_after(0, after, task(number).acts([GATE]));
     }
-    for (number, floors) in
-        [(3, vec![]), (1, vec![6]), (4, vec![6]), (2, vec![6, 1_001])]
-    {
+    for (number, floors) in [(3, vec![]), (1, vec![6]), (4, vec![6]), (2, vec![6, 1_001])] {
         rig.script.until_began(number, 1).await;
         rig.hands.open(number);
         rig.script.until_settled([number]).await;
@@ -92,13 +90,33 @@ fn exits() -> Vec<Exit> {
         Exit("returns two events later", acts(&[Act(Wait::Millis(5), Then::Both)]), Ends::Handled, 1),
         Exit("an error that says it is done", acts(&[at_once(Then::Ack)]), Ends::Handled, 1),
         Exit("fails once", acts(&[retry]), Ends::Handled, 2),
-        Exit("fails twice and returns an event", acts(&[retry, retry, at_once(Then::Make(1))]), Ends::Handled, 3),
+        Exit(
+            "fails twice and returns an event",
+            acts(&[retry, retry, at_once(Then::Make(1))]),
+            Ends::Handled,
+            3,
+        ),
         Exit("fails, and says when to retry", acts(&[at_once(Then::RetryAfter(7))]), Ends::Handled, 2),
         Exit("fails, and says to retry now", acts(&[at_once(Then::RetryAfter(0))]), Ends::Handled, 2),
         Exit("fails for ever", every(retry), Ends::Buried(Reason::Failed, 3), 3),
-        Exit("fails later, for ever", every(Act(Wait::Millis(5), Then::Retry)), Ends::Buried(Reason::Failed, 3), 3),
-        Exit("an error that means the dead letter", acts(&[at_once(Then::Bury)]), Ends::Buried(Reason::Failed, 1), 1),
-        Exit("the same, the second time", acts(&[retry, at_once(Then::Bury)]), Ends::Buried(Reason::Failed, 2), 2),
+        Exit(
+            "fails later, for ever",
+            every(Act(Wait::Millis(5), Then::Retry)),
+            Ends::Buried(Reason::Failed, 3),
+            3,
+        ),
+        Exit(
+            "an error that means the dead letter",
+            acts(&[at_once(Then::Bury)]),
+            Ends::Buried(Reason::Failed, 1),
+            1,
+        ),
+        Exit(
+            "the same, the second time",
+            acts(&[retry, at_once(Then::Bury)]),
+            Ends::Buried(Reason::Failed, 2),
+            2,
+        ),
         Exit("an error that means discard", acts(&[at_once(Then::Discard)]), Ends::Discarded, 1),
         Exit("the same, later", acts(&[retry, Act(Wait::Millis(5), Then::Discard)]), Ends::Discarded, 2),
         Exit("panics once", acts(&[panic]), Ends::Handled, 2),
@@ -106,7 +124,12 @@ fn exits() -> Vec<Exit> {
         Exit("is too slow once", acts(&[HANG]), Ends::Handled, 2),
         Exit("is too slow for ever", every(HANG), Ends::Buried(Reason::TimedOut, 3), 3),
         Exit("does not decode", task(1).key("a").garbled(), Ends::Buried(Reason::Undecodable, 0), 0),
-        Exit("is of a newer version", task(1).key("a").version(2), Ends::Buried(Reason::UnknownVersion, 0), 0),
+        Exit(
+            "is of a newer version",
+            task(1).key("a").version(2),
+            Ends::Buried(Reason::UnknownVersion, 0),
+            0,
+        ),
         Exit("has too many headers", with_headers(MAX_HEADERS), Ends::Buried(Reason::Headers, 0), 0),
         Exit("an extractor buries it", refused(Then::Bury), Ends::Buried(Reason::Failed, 1), 0),
         Exit("an extractor fails for ever", refused(Then::Retry), Ends::Buried(Reason::Failed, 3), 0),
@@ -118,7 +141,10 @@ fn exits() -> Vec<Exit> {
 /// So many headers beside three attributes.
 fn with_headers(count: usize) -> Parcel {
     let mut builder = MessageBuilder::new();
-    builder.wire_header(b"ce_type", b"task.v1").wire_header(b"ce_id", b"m-1").wire_header(b"ce_source", b"test");
+    builder
+        .wire_header(b"ce_type", b"task.v1")
+        .wire_header(b"ce_id", b"m-1")
+        .wire_header(b"ce_source", b"test");
     for _ in 0..count {
         builder.header(b"mine", b"value");
     }
@@ -151,8 +177,12 @@ async fn every_exit_settles_once_and_lets_the_key_go_on() {
             Ends::Buried(..) => (2, 0, 0, 1),
         };
         assert_eq!((group.received, counted), (3, expected), "{name}");
-        let letters: Vec<_> =
-            rig.letters().await.into_iter().map(|(number, reason, _, attempts)| (number, reason, attempts)).collect();
+        let letters: Vec<_> = rig
+            .letters()
+            .await
+            .into_iter()
+            .map(|(number, reason, _, attempts)| (number, reason, attempts))
+            .collect();
         let expected = match ends {
             Ends::Buried(reason, attempts) => vec![(1, reason, attempts)],
             _ => vec![],
@@ -187,11 +217,13 @@ async fn a_batch_of_one_key_that_returns_events_settles_when_they_are_confirmed(
     rig.script.push(0, task(5).key("a"));
     for confirmed in 0..4 {
         rig.script.until_waiting(1).await;
-        assert_eq!(rig.script.journal(|journal| journal.settled()), NOTHING, "{confirmed} of 4 are confirmed");
+        assert_eq!(
+            rig.script.journal(|journal| journal.settled()),
+            NOTHING,
+            "{confirmed} of 4 are confirmed"
+        );
         rig.script.answer(MADE, crate::script::Answer::Confirm);
-        rig.script
-            .until("it is confirmed", |journal| journal.confirmed(MADE).len() > confirmed)
-            .await;
+        rig.script.until("it is confirmed", |journal| journal.confirmed(MADE).len() > confirmed).await;
     }
     rig.script.until_settled(1..=5).await;
     assert_eq!(rig.script.journal(|journal| journal.beginnings()), [1, 2, 3, 4, 5]);
@@ -228,7 +260,8 @@ async fn a_batch_that_fails_is_settled_one_by_one() {
         settled.sort_unstable();
         assert_eq!(settled, [1, 2, 3, 4]);
         assert_eq!([1, 2, 3, 4].map(|number| journal.began(number)), [2; 4], "in the batch, and alone");
-        let alone = |what: &What| matches!(what, What::Began { numbers, attempt: 2, .. } if numbers.len() == 1);
+        let alone =
+            |what: &What| matches!(what, What::Began { numbers, attempt: 2, .. } if numbers.len() == 1);
         assert_eq!(journal.count(alone), 4);
     });
     let group = rig.counts();

@@ -103,7 +103,10 @@ async fn what_hangs_is_dropped_at_the_end_of_the_drain() {
     assert!(began.elapsed().abs_diff(DRAIN) < Duration::from_millis(5), "{:?}", began.elapsed());
     script.journal(|journal| {
         assert_eq!((journal.settled(), journal.ends(1)), (vec![2], vec![How::Dropped]));
-        in_order(journal, &[&|what| matches!(what, What::Ended { how: How::Dropped, .. }), &|what| *what == What::Closing]);
+        in_order(
+            journal,
+            &[&|what| matches!(what, What::Ended { how: How::Dropped, .. }), &|what| *what == What::Closing],
+        );
     });
     script.verdict();
 }
@@ -123,7 +126,11 @@ async fn what_fails_in_the_drain_is_given_back_at_once() {
         let began = Instant::now();
         hands.open(1);
         stopped.await.unwrap().unwrap();
-        assert!(began.elapsed() < Duration::from_secs(1), "it was waited for, for {:?}: {acts:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "it was waited for, for {:?}: {acts:?}",
+            began.elapsed()
+        );
         assert_eq!(script.journal(|journal| (journal.began(1), journal.settled())), (1, vec![]));
         script.verdict();
     }
@@ -143,7 +150,10 @@ async fn a_batch_that_fails_in_the_drain_is_given_back_at_once() {
         hands.open(1);
         stopped.await.unwrap().unwrap();
         assert!(began.elapsed() < Duration::from_secs(1), "it was waited for, for {:?}", began.elapsed());
-        assert_eq!(script.journal(|journal| (journal.beginnings(), journal.settled())), (vec![1, 2, 3], vec![]));
+        assert_eq!(
+            script.journal(|journal| (journal.beginnings(), journal.settled())),
+            (vec![1, 2, 3], vec![])
+        );
         script.verdict();
     }
 }
@@ -183,7 +193,10 @@ async fn a_hurry_ends_the_drain() {
     });
     hurry.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 5);
-    assert_eq!(script.journal(|journal| (journal.settled(), journal.ends(1))), (vec![3, 2], vec![How::Dropped]));
+    assert_eq!(
+        script.journal(|journal| (journal.settled(), journal.ends(1))),
+        (vec![3, 2], vec![How::Dropped])
+    );
     script.verdict();
 }
 
@@ -214,7 +227,11 @@ async fn the_broker_is_heard_while_draining() {
     script.until("it is dropped at once", |journal| journal.ends(1) == [How::Dropped]).await;
     script.revoke([2]);
     script.revoke([1]);
-    script.until("the second is told", |journal| journal.count(|what| matches!(what, What::Told(Intake::Revoking(_)))) == 2).await;
+    script
+        .until("the second is told", |journal| {
+            journal.count(|what| matches!(what, What::Told(Intake::Revoking(_)))) == 2
+        })
+        .await;
     hands.open(3);
     let released = |partition| What::Released(Partitions::These(vec![partition]));
     script.until("it is released", |journal| journal.has(&released(2))).await;
@@ -308,7 +325,13 @@ async fn a_consumer_that_closes_badly_is_no_error_of_the_program() {
 #[tokio::test(start_paused = true)]
 async fn the_program_may_publish_until_its_handlers_are_done() {
     let rig = Rig::<Desk>::start().await;
-    rig.script.next(MADE, [Answer::Refuse(ErrorKind::Connect), Answer::After(Duration::from_secs(5), Box::new(Answer::Confirm))]);
+    rig.script.next(
+        MADE,
+        [
+            Answer::Refuse(ErrorKind::Connect),
+            Answer::After(Duration::from_secs(5), Box::new(Answer::Confirm)),
+        ],
+    );
     rig.script.push(0, task(1).acts([Act(Wait::Gate, Then::Both)]));
     rig.script.until_began(1, 1).await;
     let (script, hands, stopped) = stop(rig);
@@ -317,7 +340,10 @@ async fn the_program_may_publish_until_its_handlers_are_done() {
     stopped.await.unwrap().unwrap();
     script.journal(|journal| {
         assert_eq!((journal.settled(), journal.sent(MADE).len()), (vec![1], 2));
-        in_order(journal, &[&|what| matches!(what, What::Settled { .. }), &|what| *what == What::BackendClosed]);
+        in_order(
+            journal,
+            &[&|what| matches!(what, What::Settled { .. }), &|what| *what == What::BackendClosed],
+        );
     });
     script.verdict();
 }
@@ -349,7 +375,11 @@ async fn at_the_end_of_a_finite_backend_everything_is_finished_and_closed() {
     rig.running.finished().await.unwrap();
     assert_eq!(script.unsettled(), Vec::<u64>::new());
     script.journal(|journal| {
-        assert_eq!(journal.count(|what| *what == What::Told(Intake::End)), 1, "there is nothing after the end");
+        assert_eq!(
+            journal.count(|what| *what == What::Told(Intake::End)),
+            1,
+            "there is nothing after the end"
+        );
         assert_eq!(journal.entries().last().map(|entry| &entry.what), Some(&What::BackendClosed));
     });
     rig.close().await;

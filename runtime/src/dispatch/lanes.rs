@@ -122,6 +122,7 @@ impl Lanes {
     }
 
     /// How many ids are here, with those that stand alone.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

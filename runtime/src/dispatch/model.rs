@@ -469,7 +469,7 @@ impl Worker {
     }
 
     fn check_that_nothing_is_lost(&self) {
-        assert!(self.lanes.is_empty() && self.retries.is_empty() && self.runnable.is_empty());
+        assert!(self.lanes.is_empty() && self.retries.len() == 0 && self.runnable.is_empty());
         for message in &self.messages {
             assert!(message.settled > 0, "{message:?} is lost");
             assert!(message.settled == 1 || self.revoked, "{message:?} is settled twice");

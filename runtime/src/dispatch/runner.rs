@@ -147,7 +147,7 @@ impl Runner {
     pub(crate) fn skip(&mut self) -> Option<u32> {
         match self.solo.pop_front() {
             Some(id) => Some(id),
-            None => self.pop(1),
+            None => self.pop(),
         }
     }
 
@@ -192,10 +192,10 @@ impl Runner {
         }
     }
 
-    fn pop(&mut self, count: usize) -> Option<u32> {
+    fn pop(&mut self) -> Option<u32> {
         let id = self.runnable.pop_front();
         if let Some(batch) = &mut self.batch {
-            batch.waiting = batch.waiting.saturating_sub(count);
+            batch.waiting = batch.waiting.saturating_sub(1);
         }
         id
     }

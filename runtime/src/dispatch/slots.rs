@@ -151,6 +151,7 @@ impl Slots {
     }
 
     /// How many slots there are.
+    #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
     }
@@ -193,11 +194,7 @@ impl Woken {
     }
 
     fn clear(&self, slot: usize) {
-        let (word, bit) = (&self.bits[slot / BITS], 1 << (slot % BITS));
-        // Most slots were not woken since, and reading is cheaper than writing for all to see.
-        if word.load(Ordering::Relaxed) & bit != 0 {
-            word.fetch_and(!bit, Ordering::AcqRel);
-        }
+        self.bits[slot / BITS].fetch_and(!(1 << (slot % BITS)), Ordering::AcqRel);
     }
 }
 

@@ -20,13 +20,12 @@ pub(crate) struct Watermark {
     /// The ticket of the first in `taken`.
     base: u64,
     highest: Option<u64>,
-    unsettled: usize,
 }
 
 impl Watermark {
     /// For the assignment that is counted as `generation`.
     pub(crate) fn new(generation: u32) -> Self {
-        Self { generation, taken: VecDeque::new(), base: 0, highest: None, unsettled: 0 }
+        Self { generation, taken: VecDeque::new(), base: 0, highest: None }
     }
 
     /// Tells the tickets of this assignment from those of an earlier one, which are void.
@@ -43,7 +42,6 @@ impl Watermark {
         let ticket = self.base + self.taken.len() as u64;
         self.taken.push_back(Taken { position, settled: false });
         self.highest = Some(position);
-        self.unsettled += 1;
         ticket
     }
 
@@ -69,7 +67,6 @@ impl Watermark {
             return false;
         }
         taken.settled = true;
-        self.unsettled -= 1;
         let before = self.base;
         while self.taken.front().is_some_and(|first| first.settled) {
             self.taken.pop_front();
@@ -93,8 +90,9 @@ impl Watermark {
     }
 
     /// How many deliveries are taken and not settled.
+    #[cfg(test)]
     pub(crate) fn unsettled(&self) -> usize {
-        self.unsettled
+        self.taken.iter().filter(|taken| !taken.settled).count()
     }
 }
 

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Rounds of the loop after which other tasks of the thread get their turn.
-const ROUNDS: usize = 16;
+const ROUNDS: usize = 4;
 
 /// What the bus tells a worker, from any thread.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use typebus::{
     Error, ErrorKind, Result,
     backend::{
-        Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Intake, Outgoing,
-        Partitions, Plan, Position, Publishing, Room, Sender, Subscription, Token, Topic,
+        Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Intake,
+        Outgoing, Partitions, Plan, Position, Publishing, Room, Sender, Subscription, Token, Topic,
     },
 };
 
@@ -66,7 +66,9 @@ impl Backend for Script {
             answers.next.pop_front().unwrap_or_else(|| answers.always.clone())
         });
         match answer {
-            Answer::Confirm | Answer::Refuse(_) | Answer::Unknown => Publishing::ready(self.resolve(&outgoing, &answer)),
+            Answer::Confirm | Answer::Refuse(_) | Answer::Unknown => {
+                Publishing::ready(self.resolve(&outgoing, &answer))
+            }
             Answer::Wait => {
                 let (sender, receiver) = oneshot::channel();
                 self.change(|state| state.waiting.push_back((outgoing.topic.to_string(), sender)));
@@ -89,7 +91,8 @@ impl Backend for Script {
     fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
         Box::pin(async {
             let feed = self.change(|state| {
-                let at = state.feeds.iter().position(|feed| feed.filter.as_ref() == Some(&subscription.filter));
+                let at =
+                    state.feeds.iter().position(|feed| feed.filter.as_ref() == Some(&subscription.filter));
                 let at = at.expect("it was provisioned");
                 state.feed(at).open();
                 at
@@ -230,7 +233,9 @@ impl Consumer for Line {
                 if let Ok(intake) = &told {
                     state.journal.note(at, What::Told(intake.clone()));
                 }
-                return Poll::Ready(told.map_err(|kind| Error::new(kind, "consume", "as the script says").at("script")));
+                return Poll::Ready(
+                    told.map_err(|kind| Error::new(kind, "consume", "as the script says").at("script")),
+                );
             }
             let handed = state.feed(at).hand_out(room, into);
             for (token, number) in &handed {
@@ -317,7 +322,9 @@ impl Consumer for Line {
             state.feed(at).end(Fate::Closed);
             state.journal.note(at, What::Closed);
             Poll::Ready(match closing {
-                Closing::Badly => Err(Error::new(ErrorKind::Connect, "close", "as the script says").at("script")),
+                Closing::Badly => {
+                    Err(Error::new(ErrorKind::Connect, "close", "as the script says").at("script"))
+                }
                 Closing::Well | Closing::Never => Ok(()),
             })
         })

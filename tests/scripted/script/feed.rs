@@ -302,7 +302,9 @@ impl Feed {
             one.told
                 && match partitions {
                     Partitions::All => one.asked == Partitions::All,
-                    Partitions::These(these) => these.iter().copied().collect::<BTreeSet<_>>() == one.remaining,
+                    Partitions::These(these) => {
+                        these.iter().copied().collect::<BTreeSet<_>>() == one.remaining
+                    }
                 }
         };
         let Some(at) = self.revocations.iter().position(is_it) else {
@@ -407,7 +409,8 @@ impl Feed {
             && bytes.saturating_add(room.bytes) <= held_bytes
             && gap + room.count as u64 <= widest;
         let limits = self.limits;
-        (!fits).then(|| format!("{room:?} although {held} of {bytes} bytes are held, {gap} apart: {limits:?}"))
+        (!fits)
+            .then(|| format!("{room:?} although {held} of {bytes} bytes are held, {gap} apart: {limits:?}"))
     }
 
     /// Settles one token of a live generation.
@@ -438,7 +441,8 @@ impl Feed {
                 }
                 continue;
             }
-            let Some(partition) = self.partitions.get_mut(&partition).filter(|p| p.generation == generation) else {
+            let Some(partition) = self.partitions.get_mut(&partition).filter(|p| p.generation == generation)
+            else {
                 problems.push(format!("{floor:?} is of a partition that nobody has"));
                 continue;
             };

@@ -86,7 +86,10 @@ impl Journal {
     }
 
     /// Everything of one kind, in order.
-    pub(crate) fn each<'a, T>(&'a self, pick: impl Fn(&'a What) -> Option<T> + 'a) -> impl Iterator<Item = T> {
+    pub(crate) fn each<'a, T>(
+        &'a self,
+        pick: impl Fn(&'a What) -> Option<T> + 'a,
+    ) -> impl Iterator<Item = T> {
         self.entries.iter().filter_map(move |entry| pick(&entry.what))
     }
 

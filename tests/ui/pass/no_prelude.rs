@@ -1,6 +1,8 @@
 //! Generated code names nothing that the user's module must have.
 #![no_implicit_prelude]
 
+// What schemars' derive expands to needs this one.
+use ::std::convert::Into as _;
 use ::typebus::{Attempt, Event, EventSet, Failure, HandlerError, Key, Publisher, State, handler, service};
 
 #[derive(::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema, Key)]
