@@ -6,10 +6,10 @@
 
 use crate::{
     event::{EventDescriptor, Events},
-    handler::HandlerDescriptor,
+    handler::{HandlerDescriptor, HandlerPrint},
     policy::{Order, Start},
     service::ServiceDescriptor,
-    topic::{Hashed, str_eq},
+    topic::{FNV_OFFSET, FNV_PRIME, Hashed, hash_str, str_eq},
 };
 
 /// A message built in a const context.
@@ -105,14 +105,17 @@ pub const fn handler_conflict(service: &ServiceDescriptor, handler: &HandlerDesc
     if handler.broken || service.broken {
         return None;
     }
+    let (handlers, own) = (service.handlers, hash_str(service.name));
+    let (mine, len) = (effective(handler.print, own), handlers.len());
     let mut at = 0;
-    while at < service.handlers.len() {
-        let other = &service.handlers[at];
-        if other.is(handler) {
-            return listed_twice(service, handler, at + 1);
-        }
-        if !other.broken {
-            if str_eq(other.name, handler.name) {
+    while at < len {
+        let other = &handlers[at];
+        let theirs = other.print;
+        if theirs.name == mine.name {
+            if other.is(handler) {
+                return listed_twice(service, handler, at + 1);
+            }
+            if !other.broken && str_eq(other.name, handler.name) {
                 return Some(
                     Text::NEW
                         .add("two handlers are named \"")
@@ -124,13 +127,24 @@ pub const fn handler_conflict(service: &ServiceDescriptor, handler: &HandlerDesc
                         .add("); configuration, ids and dead letters know a handler by its name, so rename one"),
                 );
             }
-            if let Some(text) = pair_conflict(service, other, handler) {
-                return Some(text);
-            }
+        }
+        // For most pairs that is all: another group, or another topic.
+        let group = theirs.group == mine.group || (theirs.group == 0 && own == mine.group);
+        if group
+            && (theirs.route == mine.route || theirs.route == 0 || mine.route == 0)
+            && !other.broken
+            && let Some(text) = pair_conflict(service, other, handler)
+        {
+            return Some(text);
         }
         at += 1;
     }
     None
+}
+
+/// The numbers of a handler in the service whose name has the hash `own`.
+const fn effective(print: HandlerPrint, own: u64) -> HandlerPrint {
+    if print.group == 0 { HandlerPrint { group: own, ..print } } else { print }
 }
 
 const fn listed_twice(service: &ServiceDescriptor, handler: &HandlerDescriptor, from: usize) -> Option<Text> {
@@ -275,25 +289,101 @@ const fn same_start(a: Option<Start>, b: Option<Start>) -> bool {
 }
 
 /// Rule 1, for everything that a service knows: two events with one name and version, two topics that Kafka cannot
-/// keep apart.
+/// keep apart. `N` is what [`known`] counts.
 #[must_use]
-pub const fn name_clash(service: &ServiceDescriptor) -> Option<Text> {
-    let mut i = 0;
-    while let Some(a) = known(service, i) {
-        let mut j = 0;
-        while j < i {
-            if let Some(b) = known(service, j)
-                && !a.broken
-                && !b.broken
-                && let Some(text) = event_clash(b, a)
+pub const fn name_clash<const N: usize>(service: &ServiceDescriptor) -> Option<Text> {
+    let mut names = Names { prints: [Print::NONE; N], events: [None; N], len: 0 };
+    let mut clash = names.add(&Events::Many(service.publishes));
+    let mut at = 0;
+    while at < service.handlers.len() && clash.is_none() {
+        clash = names.add(&service.handlers[at].accepts);
+        if clash.is_none() {
+            clash = names.add(&service.handlers[at].publishes);
+        }
+        at += 1;
+    }
+    clash
+}
+
+/// How many events a service handles, returns or publishes; repeats are counted.
+#[must_use]
+pub const fn known(service: ServiceDescriptor) -> usize {
+    let mut sum = Events::Many(service.publishes).len();
+    let mut at = 0;
+    while at < service.handlers.len() {
+        sum += service.handlers[at].accepts.len() + service.handlers[at].publishes.len();
+        at += 1;
+    }
+    sum
+}
+
+/// The different events of a service. A pair costs a few integers; a compiler that compared their strings would call
+/// a service of a hundred handlers a constant that takes too long.
+struct Names<const N: usize> {
+    prints: [Print; N],
+    events: [Option<&'static EventDescriptor>; N],
+    len: usize,
+}
+
+/// What is compared of an event.
+#[derive(Clone, Copy)]
+struct Print {
+    kind: u64,
+    ty: u64,
+    topic: u64,
+    /// Of the topic with `.` for every `_`.
+    kafka: u64,
+}
+
+impl Print {
+    const NONE: Self = Self { kind: 0, ty: 0, topic: 0, kafka: 0 };
+
+    const fn of(event: &EventDescriptor) -> Self {
+        let topic = event.topic.text();
+        Self { kind: event.hash, ty: hash_str(event.ty), topic: hash_str(topic), kafka: hash_on_kafka(topic) }
+    }
+}
+
+impl<const N: usize> Names<N> {
+    const fn add(&mut self, events: &Events) -> Option<Text> {
+        match events {
+            Events::One(event) if !event.broken => self.add_one(event),
+            Events::None | Events::One(_) => None,
+            Events::Many(parts) => {
+                let mut at = 0;
+                while at < parts.len() {
+                    let clash = self.add(&parts[at]);
+                    if clash.is_some() {
+                        return clash;
+                    }
+                    at += 1;
+                }
+                None
+            }
+        }
+    }
+
+    const fn add_one(&mut self, event: &'static EventDescriptor) -> Option<Text> {
+        let mine = Print::of(event);
+        let mut at = 0;
+        while at < self.len {
+            let other = self.prints[at];
+            if other.kind == mine.kind && other.ty == mine.ty && other.topic == mine.topic {
+                return None;
+            }
+            if (other.kind == mine.kind || (other.kafka == mine.kafka && other.topic != mine.topic))
+                && let Some(before) = self.events[at]
+                && let Some(text) = event_clash(before, event)
             {
                 return Some(text);
             }
-            j += 1;
+            at += 1;
         }
-        i += 1;
+        self.prints[at] = mine;
+        self.events[at] = Some(event);
+        self.len += 1;
+        None
     }
-    None
 }
 
 const fn event_clash(a: &EventDescriptor, b: &EventDescriptor) -> Option<Text> {
@@ -345,26 +435,15 @@ const fn equal_on_kafka(a: &str, b: &str) -> bool {
     true
 }
 
-/// The `nth` event that a service handles, returns or publishes; repeats are counted.
-const fn known(service: &ServiceDescriptor, nth: usize) -> Option<&'static EventDescriptor> {
-    let mut nth = nth;
-    let published = Events::Many(service.publishes);
-    if nth < published.len() {
-        return published.get(nth);
-    }
-    nth -= published.len();
+/// FNV-1a of what Kafka makes of a topic in the names of its metrics.
+const fn hash_on_kafka(topic: &str) -> u64 {
+    let bytes = topic.as_bytes();
+    let mut hash = FNV_OFFSET;
     let mut at = 0;
-    while at < service.handlers.len() {
-        let handler = &service.handlers[at];
-        let (accepts, publishes) = (handler.accepts.len(), handler.publishes.len());
-        if nth < accepts {
-            return handler.accepts.get(nth);
-        }
-        if nth < accepts + publishes {
-            return handler.publishes.get(nth - accepts);
-        }
-        nth -= accepts + publishes;
+    while at < bytes.len() {
+        let byte = if bytes[at] == b'_' { b'.' } else { bytes[at] };
+        hash = (hash ^ byte as u64).wrapping_mul(FNV_PRIME);
         at += 1;
     }
-    None
+    hash
 }

@@ -165,32 +165,51 @@ pub(crate) struct Cause<'a> {
 
 impl Cause<'_> {
     /// `UUIDv5(group, handler, source, id, [role,] index)`, so that handling the same delivery again gives the same
-    /// event; a cause without an id is named by topic, partition and position.
-    pub(crate) fn derive_id(self, scope: &Scope, role: Option<&str>, index: u32) -> Uuid {
-        thread_local!(static FIELDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-        FIELDS.with_borrow_mut(|fields| {
-            fields.clear();
-            let mut field = |bytes: &[u8]| {
-                fields.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-                fields.extend_from_slice(bytes);
-            };
-            let Delivery { message, topic, partition, position, .. } = self.delivery;
-            field(scope.group.as_bytes());
-            field(scope.handler.as_bytes());
-            field(message.attribute(Attribute::Source).unwrap_or_default());
-            match message.attribute(Attribute::Id) {
-                Some(id) => field(id),
-                None => {
-                    let position = position.map(|position| position.to_string()).unwrap_or_default();
-                    field(format!("{topic}/{}/{position}", partition.unwrap_or_default()).as_bytes());
-                }
-            }
+    /// event.
+    pub(crate) fn derive_id(self, scope: &Scope, role: Option<&[u8]>, index: u32) -> Uuid {
+        name(|fields| {
+            field(fields, scope.group.as_bytes());
+            field(fields, scope.handler.as_bytes());
+            identify(fields, self.delivery);
             if let Some(role) = role {
-                field(role.as_bytes());
+                field(fields, role);
             }
-            field(&index.to_be_bytes());
-            Uuid::new_v5(&NAMESPACE, fields)
+            field(fields, &index.to_be_bytes());
         })
+    }
+
+    /// `UUIDv5(source, id, source, id, …)` of several deliveries.
+    pub(crate) fn name_all(deliveries: &[&Delivery]) -> Uuid {
+        name(|fields| deliveries.iter().for_each(|delivery| identify(fields, delivery)))
+    }
+}
+
+/// `UUIDv5(NAMESPACE, fields)`.
+fn name(write: impl FnOnce(&mut Vec<u8>)) -> Uuid {
+    thread_local!(static FIELDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    FIELDS.with_borrow_mut(|fields| {
+        fields.clear();
+        write(fields);
+        Uuid::new_v5(&NAMESPACE, fields)
+    })
+}
+
+/// A field with its length before it, so that no two lists of fields are the same bytes.
+fn field(fields: &mut Vec<u8>, bytes: &[u8]) {
+    fields.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    fields.extend_from_slice(bytes);
+}
+
+/// What identifies a delivery: source and id, or, without an id, topic, partition and position.
+fn identify(fields: &mut Vec<u8>, delivery: &Delivery) {
+    let Delivery { message, topic, partition, position, .. } = delivery;
+    field(fields, message.attribute(Attribute::Source).unwrap_or_default());
+    match message.attribute(Attribute::Id) {
+        Some(id) => field(fields, id),
+        None => {
+            let position = position.map(|position| position.to_string()).unwrap_or_default();
+            field(fields, format!("{topic}/{}/{position}", partition.unwrap_or_default()).as_bytes());
+        }
     }
 }
 

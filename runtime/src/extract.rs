@@ -245,7 +245,7 @@ impl<E> Publisher<E> {
             Route::Outside(outlet) => Publish::new(outlet, event, Sender::Program),
             Route::Inside { scope, cause, published } => {
                 let index = published.fetch_add(1, Ordering::Relaxed);
-                let id = Cause { delivery: cause }.derive_id(scope, Some("mid"), index);
+                let id = Cause { delivery: cause }.derive_id(scope, Some(b"mid"), index);
                 Publish::new(&scope.outlet, event, Sender::Handler).caused_by(cause.clone(), id)
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     input::Arrival,
     outputs::{Outbox, Rejection},
     policy::Policy,
-    topic::{Hashed, str_eq},
+    topic::{Hashed, hash_str, str_eq},
 };
 
 /// A function with `#[handler]`; implemented by the marker of the same name.
@@ -63,8 +63,20 @@ pub struct HandlerDescriptor {
     /// `None`: the service's name.
     pub(crate) group: Option<&'static str>,
     pub(crate) policy: Policy,
+    /// What is compared of two handlers before anything else.
+    pub(crate) print: HandlerPrint,
     pub(crate) broken: bool,
     pub(crate) attempts: fn(usize) -> Box<dyn Attempts>,
+}
+
+/// A handler in numbers, so that the compiler can compare hundreds of them with each other.
+#[derive(Clone, Copy)]
+pub(crate) struct HandlerPrint {
+    pub(crate) name: u64,
+    /// 0: the service's name.
+    pub(crate) group: u64,
+    /// Of the only topic that it listens to; 0 where there are several, or a pattern.
+    pub(crate) route: u64,
 }
 
 impl HandlerDescriptor {
@@ -86,6 +98,7 @@ impl HandlerDescriptor {
             publishes: Events::None,
             group: None,
             policy: Policy::DEFAULT,
+            print: HandlerPrint { name: hash_str(name), group: 0, route: 0 },
             broken: false,
             attempts,
         }
@@ -102,7 +115,11 @@ impl HandlerDescriptor {
     #[doc(hidden)]
     #[must_use]
     pub const fn accepting(self, accepts: Events, any: bool, batch: bool) -> Self {
-        Self { accepts, any, batch, ..self }
+        let route = match &accepts {
+            Events::One(event) => event.topic.exact(),
+            Events::None | Events::Many(_) => 0,
+        };
+        Self { accepts, any, batch, print: HandlerPrint { route, ..self.print }, ..self }
     }
 
     /// What it returns and what its publishers are for.
@@ -116,14 +133,15 @@ impl HandlerDescriptor {
     #[doc(hidden)]
     #[must_use]
     pub const fn on_topic(self, topic: &'static str) -> Self {
-        Self { topic: Some(Hashed::new(topic)), ..self }
+        let topic = Hashed::new(topic);
+        Self { topic: Some(topic), print: HandlerPrint { route: topic.exact(), ..self.print }, ..self }
     }
 
     /// `group = ".."`.
     #[doc(hidden)]
     #[must_use]
     pub const fn in_group(self, group: &'static str) -> Self {
-        Self { group: Some(group), ..self }
+        Self { group: Some(group), print: HandlerPrint { group: hash_str(group), ..self.print }, ..self }
     }
 
     /// All other arguments.

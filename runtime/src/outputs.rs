@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use uuid::Uuid;
+
 use crate::{
-    backend::{Outgoing, Sender},
+    backend::{Delivery, Outgoing, Sender},
     codec::DecodeError,
     envelope::{Cause, Identity, Stamp},
     event::{EventSet, Events},
@@ -86,14 +88,35 @@ tuples!((A)(A B)(A B C)(A B C D)(A B C D E)(A B C D E F)(A B C D E F G)(A B C D 
 pub struct Outbox<'a> {
     pub(crate) scope: &'a Arc<Scope>,
     pub(crate) cause: Cause<'a>,
+    /// The other members of a batch, of which `cause` is the first.
+    pub(crate) others: &'a [&'a Delivery],
+    /// Names those, once it was asked for.
+    pub(crate) batch: Option<Uuid>,
     pub(crate) index: u32,
     pub(crate) outgoing: &'a mut Vec<Outgoing>,
 }
 
-impl Outbox<'_> {
+impl<'a> Outbox<'a> {
+    /// For an attempt at `cause` and, in a batch, `others`.
+    pub(crate) const fn new(
+        scope: &'a Arc<Scope>,
+        cause: &'a Delivery,
+        others: &'a [&'a Delivery],
+        outgoing: &'a mut Vec<Outgoing>,
+    ) -> Self {
+        Self { scope, cause: Cause { delivery: cause }, others, batch: None, index: 0, outgoing }
+    }
+
     /// Adds one event.
     pub(crate) fn push<S: EventSet>(&mut self, event: &S) -> Result<(), Rejection> {
-        let id = self.cause.derive_id(self.scope, None, self.index);
+        // What a batch returned is another fact than what its first member returns when it runs alone.
+        let id = match self.others {
+            [] => self.cause.derive_id(self.scope, None, self.index),
+            others => {
+                let batch = *self.batch.get_or_insert_with(|| Cause::name_all(others));
+                self.cause.derive_id(self.scope, Some(batch.as_bytes()), self.index)
+            }
+        };
         self.index += 1;
         let outlet = &self.scope.outlet;
         let (topic, message) = outlet

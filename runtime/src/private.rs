@@ -5,7 +5,7 @@ pub use std::time::Duration;
 use crate::attempts::Pinned;
 pub use crate::{
     attempts::Attempts,
-    check::{batch_mismatch, handler_conflict, name_clash, topic_mismatch, topic_missing},
+    check::{batch_mismatch, handler_conflict, known, name_clash, topic_mismatch, topic_missing},
     codec::{DecodeError, EncodeError, Encoded},
     event::{Event, EventDescriptor, EventSet, Events},
     extract::FromDelivery,

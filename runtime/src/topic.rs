@@ -124,6 +124,8 @@ pub(crate) struct Hashed {
     tokens: [u64; MAX_TOKENS],
     len: usize,
     wild: bool,
+    /// All tokens together; 0 for a pattern.
+    exact: u64,
 }
 
 const STAR: u64 = 1;
@@ -133,7 +135,7 @@ impl Hashed {
     /// Hashes a topic or pattern that the grammar has already accepted.
     pub(crate) const fn new(text: &'static str) -> Self {
         let bytes = text.as_bytes();
-        let mut hashed = Self { text, tokens: [0; MAX_TOKENS], len: 0, wild: false };
+        let mut hashed = Self { text, tokens: [0; MAX_TOKENS], len: 0, wild: false, exact: FNV_OFFSET };
         let (mut at, mut start) = (0, 0);
         while at <= bytes.len() {
             if at == bytes.len() || bytes[at] == b'.' {
@@ -146,6 +148,8 @@ impl Hashed {
                     _ => hash(bytes, start, at) | 1 << 63,
                 };
                 hashed.wild |= token <= TAIL;
+                hashed.exact =
+                    if hashed.wild { 0 } else { (hashed.exact ^ token).wrapping_mul(FNV_PRIME) | 1 };
                 hashed.tokens[hashed.len] = token;
                 hashed.len += 1;
                 start = at + 1;
@@ -158,6 +162,12 @@ impl Hashed {
     /// The text that was hashed.
     pub(crate) const fn text(&self) -> &'static str {
         self.text
+    }
+
+    /// Equal for equal topics, and 0 for every pattern.
+    #[must_use]
+    pub(crate) const fn exact(&self) -> u64 {
+        self.exact
     }
 
     /// Whether this topic or pattern receives what is published on the exact `topic`.
@@ -197,8 +207,8 @@ impl Hashed {
     }
 }
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
+pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+pub(crate) const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// FNV-1a over a part of `bytes`.
 const fn hash(bytes: &[u8], from: usize, to: usize) -> u64 {

@@ -186,6 +186,32 @@ async fn a_repeat_returns_the_same_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_comes_again_returns_the_same_events_and_a_larger_one_returns_others() {
+    // With the same ids, a broker that knows them would take what a larger batch returned for a duplicate, and what
+    // came of its new members would be lost.
+    let rig = Rig::<Piles>::start().await;
+    rig.script.always(BILLS, Answer::Wait);
+    rig.script.push(0, task(1).key("a").acts(RETURNS_BOTH));
+    rig.script.push(0, task(2).key("a"));
+    rig.script.until_waiting(1).await;
+    rig.script.reset();
+    rig.script.until("it came again", |journal| journal.sent(BILLS).len() == 2).await;
+    rig.script.push(0, task(3).key("a"));
+    rig.script.until("it was handed out", |journal| journal.handed(3) == 1).await;
+    rig.script.reset();
+    rig.script.always(BILLS, Answer::Confirm);
+    rig.script.until_settled([1, 2, 3]).await;
+    rig.script.journal(|journal| {
+        assert_eq!(journal.beginnings(), [1, 2, 1, 2, 1, 2, 3]);
+        for topic in [MADE, BILLS] {
+            let sent = journal.sent(topic);
+            assert!(sent[0] == sent[1] && sent[1] != sent[2], "{topic}: {sent:?}");
+        }
+    });
+    rig.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attempt_that_fails_publishes_nothing() {
     let rig = Rig::<Piles>::start().await;
     // The batch has made something when its second member fails.

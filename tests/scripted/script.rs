@@ -407,7 +407,8 @@ impl State {
             same_lane(other) && other.partition == fact.partition && other.index < fact.index
         });
         for (other, facts) in earlier {
-            let again = facts.token.is_some_and(|token| feed.is_live(token));
+            // A loss of which the dispatch was not told yet is none to it.
+            let again = facts.token.is_some_and(|token| !feed.fate(token).is_some_and(Fate::is_known));
             let settled = feed.partitions[&facts.partition].log[facts.index].settled;
             // A batch is one start, its members that do not decode included, which are not told to the handler.
             let together = together.contains(other) || batch && facts.garbled && again;

@@ -116,7 +116,8 @@ impl HandlerDef {
         let rule = format_ident!("{rule}");
         quote_spanned! {place(span)=>
             const #name: () = {
-                if let ::core::option::Option::Some(text) = #p::#rule(&<#ident as #p::Handler>::DESCRIPTOR) {
+                let handler = <#ident as #p::Handler>::DESCRIPTOR;
+                if let ::core::option::Option::Some(text) = #p::#rule(&handler) {
                     ::core::panic!("{}", text.as_str());
                 }
             };

@@ -18,7 +18,7 @@ impl ServiceDef {
         let provides = lists.state.iter().map(|entry| self.provides(entry));
         let states = self.states();
         let conflicts = lists.handles.iter().map(|entry| self.conflict(entry));
-        let clash = self.check(&[], ident.span(), "name_clash", &[]);
+        let clash = self.clash();
         // Placed at the name: where a message shows the service, it shows that and not the whole `service!`.
         quote_spanned! {place(ident.span())=>
             #(#attrs)*
@@ -143,22 +143,39 @@ impl ServiceDef {
         let Self { ident, .. } = self;
         let span = last_ident(ty);
         let p = self.runtime.private_at(span);
-        let handler = quote_spanned!(place(span)=> &<#ty as #p::RunsIn<#ident>>::LISTED);
-        self.check(cfgs, span, "handler_conflict", &[handler])
+        let text = quote_spanned! {place(span)=>
+            let handler = <#ty as #p::RunsIn<#ident>>::LISTED;
+            let text = #p::handler_conflict(&service, &handler);
+        };
+        self.check(cfgs, span, &text)
     }
 
-    /// A check of the descriptor, whose message is shown at `span`.
-    fn check(&self, cfgs: &[Attribute], span: Span, rule: &str, arguments: &[TokenStream]) -> TokenStream {
+    /// The rules for all events, shown at the service's name.
+    fn clash(&self) -> TokenStream {
+        let Self { ident, .. } = self;
+        let span = ident.span();
+        let p = self.runtime.private_at(span);
+        let text = quote_spanned! {place(span)=>
+            const KNOWN: usize = #p::known(<#ident as #p::Service>::DESCRIPTOR);
+            let text = #p::name_clash::<KNOWN>(&service);
+        };
+        self.check(&[], span, &text)
+    }
+
+    /// A check that makes a `text` where something is wrong with the `service`, shown at `span`.
+    ///
+    /// The descriptors are variables: a reference to a constant would be a constant of its own, and the compiler
+    /// would look at the whole service once more for each.
+    fn check(&self, cfgs: &[Attribute], span: Span, text: &TokenStream) -> TokenStream {
         let Self { ident, .. } = self;
         let outer = self.cfgs();
         let p = self.runtime.private_at(span);
-        let rule = format_ident!("{rule}", span = place(span));
         quote_spanned! {place(span)=>
             #(#outer)* #(#cfgs)*
             const _: () = {
-                if let ::core::option::Option::Some(text) =
-                    #p::#rule(&<#ident as #p::Service>::DESCRIPTOR, #(#arguments)*)
-                {
+                let service = <#ident as #p::Service>::DESCRIPTOR;
+                #text
+                if let ::core::option::Option::Some(text) = text {
                     ::core::panic!("{}", text.as_str());
                 }
             };

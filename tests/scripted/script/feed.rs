@@ -225,10 +225,6 @@ impl Feed {
         (partition.log.len() - 1, position)
     }
 
-    pub(super) fn is_live(&self, token: Token) -> bool {
-        self.fate(token).is_none()
-    }
-
     /// Why a token is stale, if it is.
     pub(super) fn fate(&self, token: Token) -> Option<Fate> {
         self.fates.get(&(token.partition, token.generation)).copied()

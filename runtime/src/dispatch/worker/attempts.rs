@@ -11,11 +11,10 @@ use super::{End, Phase, Worker, publish::Sent};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
-        held::{Entry, Stage},
+        held::{Entry, Held, Stage},
         retry::{LONGEST_AFTER, delay},
         runner::Runner,
     },
-    envelope::Cause,
     event::EventDescriptor,
     input::{Arrival, Incoming},
     outcome::Outcome,
@@ -110,7 +109,7 @@ impl Worker {
         let mut run = || {
             let item = incoming(delivery, event, 1, scope);
             let arrival = Arrival { items: std::slice::from_ref(&item), rejected: None };
-            let mut outbox = Outbox { scope, cause: Cause { delivery }, index: 0, outgoing };
+            let mut outbox = Outbox::new(scope, delivery, &[], outgoing);
             attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         let polled = if tracing::enabled!(tracing::Level::INFO) {
@@ -184,7 +183,8 @@ impl Worker {
             let only = incoming_of(first, scope);
             let items = if items.is_empty() { std::slice::from_ref(&only) } else { &items };
             let arrival = Arrival { items, rejected: Some(&rejected) };
-            let mut outbox = Outbox { scope, cause: Cause { delivery: &first.delivery }, index: 0, outgoing };
+            let others: Vec<_> = deliveries(&members[slot][1..], held).collect();
+            let mut outbox = Outbox::new(scope, &first.delivery, &others, outgoing);
             attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         // Members of a batch that do not decode take no other with them.
@@ -226,7 +226,8 @@ impl Worker {
         let Self { setup, held, outgoing, .. } = self;
         let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
         let Some(first) = members[slot].first().and_then(|id| held.get(*id)) else { return false };
-        let mut outbox = Outbox { scope, cause: Cause { delivery: &first.delivery }, index: 0, outgoing };
+        let others: Vec<_> = deliveries(&members[slot][1..], held).collect();
+        let mut outbox = Outbox::new(scope, &first.delivery, &others, outgoing);
         let polled = {
             let _entered = spans[slot].enter();
             attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
@@ -344,6 +345,10 @@ impl Worker {
             }
         }
     }
+}
+
+fn deliveries<'a>(ids: &[u32], held: &'a Held) -> impl Iterator<Item = &'a Delivery> {
+    ids.iter().filter_map(|id| Some(&held.get(*id)?.delivery))
 }
 
 fn incoming_of<'a>(entry: &'a Entry, scope: &'a Arc<Scope>) -> Incoming<'a> {
