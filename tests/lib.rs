@@ -467,7 +467,7 @@ pub async fn start<S: Service>(bus: &Bus<S>) -> Running {
 /// # Panics
 /// They cannot be read.
 pub async fn letters<S: Service>(bus: &Bus<S>, group: &str) -> Vec<DeadLetter> {
-    bus.dead_letters(group).unwrap().list().collect().await.unwrap()
+    bus.dead_letters(group).list().collect().await.unwrap()
 }
 
 /// The counters of the only subscription.

@@ -112,7 +112,7 @@ pub async fn run(
 /// What died in triage. Dead letters that are alike are counted together: a file may be all of one kind.
 async fn dead_letters(triage: &Bus<Triage>) -> typebus::Result<Vec<DeadLetters>> {
     let mut alike = BTreeMap::new();
-    let mut letters = triage.dead_letters("triage")?.list();
+    let mut letters = triage.dead_letters("triage").list();
     while let Some(letter) = letters.next().await {
         let letter = letter?;
         let (handler, reason) = (letter.handler().to_owned(), letter.reason().to_string());

@@ -117,23 +117,26 @@ impl<S: Service> Bus<S> {
         Publisher::outside(Arc::clone(&self.core.outlet))
     }
 
-    /// The dead letters of one of the service's groups.
-    ///
-    /// # Errors
-    /// `Config`: the service has no such group; the message lists those that it has.
-    pub fn dead_letters(&self, group: &str) -> Result<DeadLetters> {
+    /// The dead letters of one of the service's groups. For a group that the service does not have, reading them gives
+    /// an error that lists those that it has.
+    #[must_use]
+    pub fn dead_letters(&self, group: &str) -> DeadLetters {
         let service = self.core.service;
         let topics = dead_letter_topics(service, group);
-        if topics.is_empty() && !service.handlers.iter().any(|handler| service.group_of(handler) == group) {
+        let topics = if topics.is_empty()
+            && !service.handlers.iter().any(|handler| service.group_of(handler) == group)
+        {
             let mut groups: Vec<_> =
                 service.handlers.iter().map(|handler| service.group_of(handler)).collect();
             groups.sort_unstable();
             groups.dedup();
             let text =
                 format!("service {} has no group {group:?}; it has: {}", service.name, groups.join(", "));
-            return Err(Error::new(ErrorKind::Config, "read dead letters", text));
-        }
-        Ok(DeadLetters::new(Arc::clone(&self.core.backend), group, topics))
+            Err(Error::new(ErrorKind::Config, "read dead letters", text))
+        } else {
+            Ok(topics)
+        };
+        DeadLetters::new(Arc::clone(&self.core.backend), group, topics)
     }
 
     /// Begins to consume.

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use crate::{
     backend::{Backend, BoxStream, Delivery},
     dispatch::DeadLetter,
-    error::Result,
+    error::{Error, Result},
     topic::Topic,
 };
 
@@ -21,11 +21,12 @@ use crate::{
 pub struct DeadLetters {
     backend: Arc<dyn Backend>,
     group: Arc<str>,
-    topics: Vec<Topic>,
+    /// Where they are; an error if the service has no such group.
+    topics: Result<Vec<Topic>>,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(backend: Arc<dyn Backend>, group: &str, topics: Vec<Topic>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, group: &str, topics: Result<Vec<Topic>>) -> Self {
         Self { backend, group: group.into(), topics }
     }
 
@@ -34,7 +35,7 @@ impl DeadLetters {
     /// ```
     /// # use typebus::prelude::*;
     /// # async fn show<S: typebus::Service>(bus: &Bus<S>) -> typebus::Result<()> {
-    /// let mut letters = bus.dead_letters("billing")?.list();
+    /// let mut letters = bus.dead_letters("billing").list();
     /// while let Some(letter) = letters.next().await {
     ///     let letter = letter?;
     ///     tracing::info!(id = letter.metadata().id(), reason = %letter.reason(), error = letter.error());
@@ -44,9 +45,13 @@ impl DeadLetters {
     /// ```
     pub fn list(&self) -> DeadLetterList {
         let Self { backend, group, topics } = self.clone();
+        let (topics, error) = match topics {
+            Ok(topics) => (topics, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
         let mut topics = topics.into_iter();
         let opening = topics.next().map(|topic| open(&backend, topic));
-        DeadLetterList { backend, group, topics, opening, reading: None }
+        DeadLetterList { backend, group, topics, error, opening, reading: None }
     }
 }
 
@@ -63,6 +68,7 @@ pub struct DeadLetterList {
     backend: Arc<dyn Backend>,
     group: Arc<str>,
     topics: std::vec::IntoIter<Topic>,
+    error: Option<Error>,
     opening: Option<Opening>,
     reading: Option<BoxStream<Result<Delivery>>>,
 }
@@ -71,7 +77,7 @@ impl DeadLetterList {
     /// The next dead letter, or `None` after the last. Cancel safe.
     ///
     /// # Errors
-    /// `Connect`, `Permission`.
+    /// `Config`: the service has no such group; `Connect`, `Permission` from the broker.
     pub async fn next(&mut self) -> Option<Result<DeadLetter>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -93,6 +99,9 @@ impl Stream for DeadLetterList {
     type Item = Result<DeadLetter>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         loop {
             if let Some(reading) = &mut self.reading {
                 match std::task::ready!(reading.as_mut().poll_next(cx)) {

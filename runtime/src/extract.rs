@@ -287,6 +287,7 @@ pub trait Publishes: 'static {
     const EVENTS: Events;
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: EventSet> Publishes for E {
     const EVENTS: Events = E::EVENTS;
 }

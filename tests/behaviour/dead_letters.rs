@@ -95,7 +95,7 @@ async fn listing_is_in_order_consumes_nothing_and_sees_what_is_there_at_its_firs
         let keys: Vec<_> = letters.iter().map(number).collect();
         assert_eq!(keys, (0..20).collect::<Vec<_>>());
     }
-    let mut list = bus.dead_letters("workshop").unwrap().list();
+    let mut list = bus.dead_letters("workshop").list();
     publish(20).await;
     let mut count = 0;
     while let Some(letter) = list.next().await {
@@ -179,7 +179,7 @@ async fn dead_letters_go_where_the_handler_says_and_each_group_lists_its_own() {
 async fn a_group_that_the_service_does_not_have_is_an_error_that_lists_those_it_has() {
     let bus = Bus::<Mortuary>::builder().state(Names::default()).connect("memory:").await.unwrap();
     for unknown in ["mortuary", "dead.one", ""] {
-        let error = bus.dead_letters(unknown).unwrap_err();
+        let error = bus.dead_letters(unknown).list().collect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("one, spy, three, two"), "{error}");
     }

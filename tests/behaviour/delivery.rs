@@ -202,6 +202,22 @@ async fn a_set_over_two_topics_gets_all_its_events_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_facts_with_one_id_are_two_facts() {
+    let facts = Facts::default();
+    let bus = Bus::<Ledger>::builder().state(facts.clone()).connect("memory:").await.unwrap();
+    for _ in 0..2 {
+        bus.publish(&Fact::Placed(placed(1))).id("same").await.unwrap();
+        bus.publish(&Fact::Cancelled(Cancelled { number: 1, customer: "c".into() }))
+            .id("same")
+            .await
+            .unwrap();
+    }
+    start(&bus).await;
+    // Nor is one that is published twice taken for a repeat: nobody asked for that.
+    assert_eq!(facts.0.sorted(), ["cancelled 1", "cancelled 1", "placed 1", "placed 1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_the_group_does_not_handle_is_skipped_and_counted() {
     let (url, office) = (broker(), Office::default());
     let bus = Bus::<Offices>::builder().state(office.clone()).connect(&url).await.unwrap();

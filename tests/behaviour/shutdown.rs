@@ -237,7 +237,12 @@ async fn the_publisher_closes_after_the_handlers() {
     }
     let publisher = bus.publisher::<Placed>();
     for late in [bus.publish(&order).await, publisher.publish(&order).await] {
-        assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+        let error = late.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.backend()),
+            (ErrorKind::Closed, None),
+            "the bus itself is closed: {error}"
+        );
     }
     for late in bus.publish_all(&[order.clone(), order]).await {
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);

@@ -448,7 +448,7 @@ impl<S: Service + StateOf<Hands>> Rig<S> {
 
     /// What was dead-lettered, by the number of the original: reason, error, attempts.
     pub(crate) async fn letters(&self) -> Vec<(u64, typebus::Reason, String, u32)> {
-        let letters = self.bus.dead_letters("desk").unwrap().list().collect().await.unwrap();
+        let letters = self.bus.dead_letters("desk").list().collect().await.unwrap();
         let read = |letter: &typebus::DeadLetter| {
             let number = letter.metadata().id().strip_prefix("m-").unwrap().parse().unwrap();
             (number, letter.reason(), letter.error().to_owned(), letter.attempts())

@@ -159,7 +159,9 @@ impl PolicyDef {
             quote!(min: #min, max: #max,)
         });
         let jitter = self.jitter.map(|jitter| quote!(jitter: #jitter,));
-        Some(quote!(#p::Backoff { #delays #jitter ..#p::Policy::DEFAULT.backoff }))
+        // An update that updates nothing is a lint in the user's code.
+        let rest = (delays.is_none() || jitter.is_none()).then(|| quote!(..#p::Policy::DEFAULT.backoff));
+        Some(quote!(#p::Backoff { #delays #jitter #rest }))
     }
 }
 
