@@ -30,6 +30,7 @@ impl<B: Backend> IntoBackend for B {
     }
 }
 
+/// A connection that is shared: the first bus that stops closes it for all.
 impl IntoBackend for Arc<dyn Backend> {
     fn into_backend(self) -> Result<Arc<dyn Backend>> {
         Ok(self)

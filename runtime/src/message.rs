@@ -341,13 +341,24 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 /// Writes a [`Message`] into a buffer that is used again: payload first, then key, then headers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MessageBuilder {
     data: Vec<u8>,
     payload_end: usize,
     key_end: usize,
     headers: u32,
     traits: Traits,
+}
+
+impl fmt::Debug for MessageBuilder {
+    /// Shows sizes: what was written may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageBuilder")
+            .field("payload_bytes", &self.payload_end)
+            .field("key_bytes", &(self.key_end - self.payload_end))
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MessageBuilder {

@@ -39,7 +39,7 @@ pub struct Publish {
 enum State {
     /// Encoded, and not sent yet.
     Draft(Box<Encoded>, &'static EventDescriptor),
-    /// Boxed, since most backends that are in a hurry answer at once, and what is never sent this way stays small.
+    /// Boxed, so that a publication whose answer comes at once stays small: it is moved several times.
     Sent(Box<(Publishing, Sealed)>),
     /// It failed before it was sent, or its answer was given.
     Over(Option<Error>),

@@ -18,7 +18,7 @@ use tracing_subscriber::{
     registry,
     registry::LookupSpan,
 };
-use typebus::{Runs, Tuning, prelude::*, testing::Foreign};
+use typebus::{Runs, Tuning, backend::MessageBuilder, prelude::*, testing::Foreign};
 use typebus_tests::{
     Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start,
 };
@@ -305,6 +305,9 @@ async fn everything_is_shown_by_debug_and_no_secret_with_it() {
     shown.push(format!("{confirm:?}"));
     shown.push(format!("{:?}", (&mut confirm).await.unwrap()));
     shown.push(format!("{confirm:?} {:?}", bus.publisher::<Placed>()));
+    let mut builder = MessageBuilder::new();
+    builder.payload(|buffer| std::io::Write::write_all(buffer, b"hunter2")).unwrap().key(b"hunter2");
+    shown.push(format!("{builder:?} {:?}", builder.header(b"token", b"hunter2").build()));
     let dynamic: &dyn Runs = &bus;
     shown.push(format!("{:?}", dynamic.core()));
     let running = start(&bus).await;

@@ -15,6 +15,7 @@ mod webhooks;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
 use crate::{
@@ -57,10 +58,17 @@ struct Test {
 
 fn main() -> ExitCode {
     let Task::Test(test) = Arguments::parse().task;
+    let root = match root(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)) {
+        Ok(root) => root,
+        Err(error) => {
+            println!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     // Servers would be what `--memory` leaves out.
     let _ = test.memory;
     let steps = if test.only.is_empty() { Step::value_variants() } else { &test.only };
-    let shell = Shell::new(root());
+    let shell = Shell::new(root);
     let options = Options { advisories: test.advisories };
     let mut report = Report::default();
     for (nth, &step) in steps.iter().enumerate() {
@@ -70,9 +78,31 @@ fn main() -> ExitCode {
     if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The workspace, wherever the command was called.
-fn root() -> PathBuf {
-    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    root.pop();
-    root
+/// The workspace, wherever the command was called. `cargo` is the package that cargo runs this for: to cargo, two
+/// checkouts that share a target directory are the same, and it may run one's program in the other.
+fn root(cargo: Option<PathBuf>) -> Result<PathBuf> {
+    let built = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    if let Some(cargo) = cargo.filter(|cargo| *cargo != built) {
+        bail!(
+            "this program was built in {} and runs in {}: both build into one target directory, and cargo takes what \
+             one of them built for what the other would build; `cargo clean --workspace` here, or give each checkout a \
+             CARGO_TARGET_DIR of its own",
+            built.display(),
+            cargo.display()
+        );
+    }
+    Ok(built.parent().context("xtask is a folder of the workspace")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_checkout_built_is_refused() {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(root(Some(here.clone())).unwrap(), here.parent().unwrap());
+        let error = root(Some(here.join("other"))).unwrap_err().to_string();
+        assert!(error.contains("cargo clean --workspace"), "{error}");
+    }
 }
