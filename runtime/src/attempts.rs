@@ -70,7 +70,9 @@ where
                 Ok(future) => slot.as_mut().set(Some(future)),
                 Err(rejection) => return Poll::Ready(Err(rejection)),
             }
-            outbox.cause.delivery = arrival.first().delivery;
+            if arrival.items.len() > 1 {
+                outbox.cause.delivery = arrival.first().delivery;
+            }
             poll(slot, cx, outbox)
         })
     }

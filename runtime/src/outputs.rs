@@ -1,6 +1,6 @@
 //! What a handler returns: events to publish, or an error that decides.
 
-use std::{fmt, sync::Arc};
+use std::{cell::OnceCell, fmt, sync::Arc};
 
 use uuid::Uuid;
 
@@ -89,9 +89,7 @@ pub struct Outbox<'a> {
     pub(crate) scope: &'a Arc<Scope>,
     pub(crate) cause: Cause<'a>,
     /// The other members of a batch, of which `cause` is the first.
-    pub(crate) others: &'a [&'a Delivery],
-    /// Names those, once it was asked for.
-    pub(crate) batch: Option<Uuid>,
+    pub(crate) others: Option<&'a Others<'a>>,
     pub(crate) index: u32,
     pub(crate) outgoing: &'a mut Vec<Outgoing>,
 }
@@ -101,21 +99,18 @@ impl<'a> Outbox<'a> {
     pub(crate) const fn new(
         scope: &'a Arc<Scope>,
         cause: &'a Delivery,
-        others: &'a [&'a Delivery],
+        others: Option<&'a Others<'a>>,
         outgoing: &'a mut Vec<Outgoing>,
     ) -> Self {
-        Self { scope, cause: Cause { delivery: cause }, others, batch: None, index: 0, outgoing }
+        Self { scope, cause: Cause { delivery: cause }, others, index: 0, outgoing }
     }
 
     /// Adds one event.
     pub(crate) fn push<S: EventSet>(&mut self, event: &S) -> Result<(), Rejection> {
         // What a batch returned is another fact than what its first member returns when it runs alone.
         let id = match self.others {
-            [] => self.cause.derive_id(self.scope, None, self.index),
-            others => {
-                let batch = *self.batch.get_or_insert_with(|| Cause::name_all(others));
-                self.cause.derive_id(self.scope, Some(batch.as_bytes()), self.index)
-            }
+            None => self.cause.derive_id(self.scope, None, self.index),
+            Some(others) => self.cause.derive_id(self.scope, Some(others.name().as_bytes()), self.index),
         };
         self.index += 1;
         let outlet = &self.scope.outlet;
@@ -124,6 +119,24 @@ impl<'a> Outbox<'a> {
             .map_err(|error| Rejection::unpublishable(&error))?;
         self.outgoing.push(Outgoing { topic, message, sender: Sender::Handler });
         Ok(())
+    }
+}
+
+/// The members of a batch after the first.
+pub(crate) struct Others<'a> {
+    deliveries: Vec<&'a Delivery>,
+    name: OnceCell<Uuid>,
+}
+
+impl<'a> Others<'a> {
+    /// `None` where there are none.
+    pub(crate) fn new(deliveries: impl Iterator<Item = &'a Delivery>) -> Option<Self> {
+        let deliveries: Vec<_> = deliveries.collect();
+        (!deliveries.is_empty()).then(|| Self { deliveries, name: OnceCell::new() })
+    }
+
+    fn name(&self) -> &Uuid {
+        self.name.get_or_init(|| Cause::name_all(&self.deliveries))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     event::EventDescriptor,
     input::{Arrival, Incoming},
     outcome::Outcome,
-    outputs::{Outbox, Reason, Rejection},
+    outputs::{Others, Outbox, Reason, Rejection},
     scope::Scope,
 };
 
@@ -109,7 +109,7 @@ impl Worker {
         let mut run = || {
             let item = incoming(delivery, event, 1, scope);
             let arrival = Arrival { items: std::slice::from_ref(&item), rejected: None };
-            let mut outbox = Outbox::new(scope, delivery, &[], outgoing);
+            let mut outbox = Outbox::new(scope, delivery, None, outgoing);
             attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         let polled = if tracing::enabled!(tracing::Level::INFO) {
@@ -183,8 +183,8 @@ impl Worker {
             let only = incoming_of(first, scope);
             let items = if items.is_empty() { std::slice::from_ref(&only) } else { &items };
             let arrival = Arrival { items, rejected: Some(&rejected) };
-            let others: Vec<_> = deliveries(&members[slot][1..], held).collect();
-            let mut outbox = Outbox::new(scope, &first.delivery, &others, outgoing);
+            let others = Others::new(deliveries(&members[slot][1..], held));
+            let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
             attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
         };
         // Members of a batch that do not decode take no other with them.
@@ -226,8 +226,8 @@ impl Worker {
         let Self { setup, held, outgoing, .. } = self;
         let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
         let Some(first) = members[slot].first().and_then(|id| held.get(*id)) else { return false };
-        let others: Vec<_> = deliveries(&members[slot][1..], held).collect();
-        let mut outbox = Outbox::new(scope, &first.delivery, &others, outgoing);
+        let others = Others::new(deliveries(&members[slot][1..], held));
+        let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
         let polled = {
             let _entered = spans[slot].enter();
             attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
