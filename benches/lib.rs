@@ -212,10 +212,6 @@ impl Consumer for Source {
 
     fn release(&mut self, _: &Partitions) {}
 
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
     }

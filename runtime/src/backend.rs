@@ -116,10 +116,12 @@ pub trait Consumer: fmt::Debug + Send {
     /// Appends deliveries to `into`, at most what `room` allows, and says what happened.
     ///
     /// * Within one `(partition, generation)` positions rise strictly, and come in the broker's order.
-    /// * At least one delivery is appended when it answers [`Intake::Deliveries`].
+    /// * At least one delivery is appended when it answers [`Intake::Deliveries`], and none with any other answer.
     /// * With an empty room it appends nothing, but goes on noticing revocations and losses. A broker that pushes is
     ///   paused (Kafka: `pause`; RabbitMQ: prefetch; NATS: no new pull), never left unpolled.
-    /// * After [`Intake::Lost`] or a completed revocation no delivery of that generation appears again.
+    /// * From [`Intake::Revoking`] until [`release`](Self::release) nothing of those partitions is delivered. After that,
+    ///   or after [`Intake::Lost`], no delivery of that generation appears again.
+    /// * After [`Intake::End`] it is not polled again.
     /// * When it returns `Pending` it has arranged for a wake-up.
     ///
     /// # Errors
@@ -143,22 +145,17 @@ pub trait Consumer: fmt::Debug + Send {
     ///
     /// The consumer commits what it was told (Kafka: synchronously, before the callback returns), gives the
     /// partitions up and counts their generation up, so that later tokens are stale. Called exactly once for each
-    /// [`Intake::Revoking`], unless the same partitions were lost meanwhile.
+    /// [`Intake::Revoking`], with what of it was not lost meanwhile, if anything, and before
+    /// [`poll_close`](Self::poll_close).
     fn release(&mut self, partitions: &Partitions);
 
-    /// Completes when everything settled so far is durable at the broker, or is known to be lost.
-    ///
-    /// # Errors
-    /// `Connect`, `Timeout`: what was settled may come again.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
-
-    /// Flushes and leaves. What is unsettled comes back, to whoever is next, in order: no nack, no reject, and on
-    /// RabbitMQ with a single active consumer no polite close while anything is unacknowledged.
+    /// Makes everything settled durable, and leaves. What is unsettled comes back, to whoever is next, in order: no
+    /// nack, no reject, and on RabbitMQ with a single active consumer no polite close while anything is unacknowledged.
     ///
     /// Dropping a consumer without it is a crash: settled deliveries whose commit was not flushed may come again.
     ///
     /// # Errors
-    /// As for [`poll_flush`](Self::poll_flush).
+    /// `Connect`, `Timeout`: what was settled may come again.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 }
 
@@ -174,7 +171,8 @@ pub enum Intake {
     Revoking(Partitions),
     /// The partitions are gone, and their tokens are stale: whatever was unsettled comes again. Futures are dropped
     /// at once, since another instance may already run the same deliveries. `assignment_lost()` on Kafka, a channel
-    /// or connection close on RabbitMQ, a consumer reset on NATS, a reconnect on Pulsar.
+    /// or connection close on RabbitMQ, a consumer reset on NATS, a reconnect on Pulsar. A batch of which one member is
+    /// lost is dropped whole; the others run again, with no attempt spent.
     Lost(Partitions),
     /// There will be no more deliveries. Only a finite backend says so; the worker drains and closes.
     End,
@@ -200,7 +198,8 @@ impl Partitions {
     }
 }
 
-/// How much a consumer may append.
+/// How much a consumer may append. It counts deliveries, so where offsets have holes the gap of a partition may be
+/// exceeded by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Deliveries.
@@ -223,8 +222,8 @@ impl Room {
 /// Names one delivery of one consumer, for settling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token {
-    /// The unit of order and of commits, numbered by the consumer. A subscription to several topics numbers all
-    /// their partitions; a broker without partitions uses 0.
+    /// The unit of order and of commits, numbered by the consumer, densely from 0: the dispatch keeps a list by it. A
+    /// subscription to several topics numbers all their partitions; a broker without partitions uses 0.
     pub partition: u32,
     /// The incarnation of the assignment, channel or consumer.
     pub generation: u32,

@@ -142,10 +142,6 @@ impl Consumer for Careless {
         self.inner.release(partitions);
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_flush(cx)
-    }
-
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_close(cx)
     }

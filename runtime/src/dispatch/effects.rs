@@ -21,9 +21,9 @@ use crate::{
     policy::Backoff,
 };
 
-/// How long the retries of a publication wait, outputs and dead letters alike: 1 s to 30 s.
+/// How long the retries of a publication wait, outputs and dead letters alike: 1 s to 30 s. Jitter takes up to half.
 pub(crate) const RETRY: Backoff =
-    Backoff { min: Duration::from_secs(1), max: Duration::from_secs(30), jitter: true };
+    Backoff { min: Duration::from_secs(2), max: Duration::from_secs(30), jitter: true };
 
 #[derive(Debug)]
 pub(crate) struct Effect {

@@ -296,10 +296,6 @@ impl Consumer for Line {
         });
     }
 
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
         let at = self.0.feed;
         self.0.change(|state| {

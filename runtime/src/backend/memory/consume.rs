@@ -76,10 +76,6 @@ impl Consumer for MemoryConsumer {
         self.broker.run(|state, wakes| state.groups[self.group].release(self.member, partitions, wakes));
     }
 
-    fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.leave();
         Poll::Ready(Ok(()))
