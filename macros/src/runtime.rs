@@ -100,7 +100,7 @@ mod tests {
                 quote!(topic = "a.b", retry(attempts = 2), timeout = "1s", batch(), crate = company::bus),
                 quote!(
                     async fn charge(batch: Batch<Placed>, gateway: State<Gateway>) -> Paid {
-                        todo!()
+                        Paid
                     }
                 ),
             ),
