@@ -5,10 +5,11 @@
 //! `datacontenttype`; where present `partitionkey`, `correlationid`, `causationid`, `traceparent`, `tracestate`.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use chrono::DateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -119,9 +120,27 @@ fn declared_id(builder: &mut MessageBuilder, event: &EventDescriptor, id: &[u8])
 }
 
 fn uuid(builder: &mut MessageBuilder, id: Uuid) {
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    id.hyphenated().encode_lower(&mut text);
-    builder.fixed_attribute(Attribute::Id, &text);
+    builder.fixed_attribute(Attribute::Id, &hyphenated(id));
+}
+
+/// The text of a UUID, two digits at a time: every message has one, and the library's writes one digit at a time.
+fn hyphenated(id: Uuid) -> [u8; 36] {
+    const PAIRS: [[u8; 2]; 256] = {
+        let digits = b"0123456789abcdef";
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < pairs.len() {
+            pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut text = [b'-'; 36];
+    for (byte, place) in id.as_bytes().iter().zip(PLACES) {
+        text[place..place + 2].copy_from_slice(&PAIRS[usize::from(*byte)]);
+    }
+    text
 }
 
 /// What every message of an event has in common. The type comes first: it is what a reader looks for first.
@@ -222,24 +241,26 @@ fn fresh_id(now: Duration) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// `2026-11-24T05:51:08.123Z`. The second's text is kept, since most messages share it with the one before.
+/// `2026-11-24T05:51:08.123Z`. The last text is kept, since most messages share its millisecond, and nearly all its
+/// second.
 fn rfc3339(now: Duration) -> [u8; 24] {
-    thread_local!(static SECOND: RefCell<(u64, [u8; 24])> = const { RefCell::new((u64::MAX, [b'0'; 24])) });
-    let mut text = SECOND.with_borrow_mut(|(second, text)| {
-        if *second != now.as_secs() {
-            let date = i64::try_from(now.as_secs()).ok().and_then(|s| chrono::DateTime::from_timestamp(s, 0));
-            let date = date.unwrap_or_default().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
-            if let Ok(date) = date.as_bytes().try_into() {
-                (*second, *text) = (now.as_secs(), date);
-            }
-        }
-        *text
-    });
-    let mut millis = now.subsec_millis();
+    thread_local!(static LAST: Cell<(u64, [u8; 24])> = const { Cell::new((u64::MAX, [b'0'; 24])) });
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1);
+    let (last, mut text) = LAST.get();
+    if last == now {
+        return text;
+    }
+    if last / 1_000 != now / 1_000 {
+        let date = i64::try_from(now / 1_000).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let date = date.unwrap_or_default().format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+        text = date.as_bytes().try_into().unwrap_or(text);
+    }
+    let mut millis = now % 1_000;
     for digit in text[20..23].iter_mut().rev() {
         *digit = b'0' + u8::try_from(millis % 10).unwrap_or_default();
         millis /= 10;
     }
+    LAST.set((now, text));
     text
 }
 

@@ -1,13 +1,14 @@
 //! Publishing as a value: encoded at once, sent when awaited.
 
 use std::{
+    cell::Cell,
     fmt,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use uuid::{Uuid, fmt::Hyphenated};
+use uuid::Uuid;
 
 use crate::{
     backend::{Confirmation, Delivery, Outgoing, Position, Publishing, Sender},
@@ -40,7 +41,7 @@ enum State {
     /// Encoded, and not sent yet.
     Draft(Box<Encoded>, &'static EventDescriptor),
     /// Boxed, so that a publication whose answer comes at once stays small: it is moved several times.
-    Sent(Box<(Publishing, Sealed)>),
+    Sent(Box<(Publishing, Topic, Message)>),
     /// It failed before it was sent, or its answer was given.
     Over(Option<Error>),
 }
@@ -120,10 +121,6 @@ impl Future for Publish {
     type Output = Result<Receipt>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A backend that always answers at once must not let a publisher starve the handlers on its thread.
-        if pin!(tokio::task::coop::consume_budget()).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
         let Self { outlet, sender, extras, state } = &mut *self;
         if let State::Draft(encoded, event) = state {
             let stamp = extras.as_deref().map_or(Stamp::PLAIN, Extras::stamp);
@@ -132,21 +129,27 @@ impl Future for Publish {
                 give_back(encoded);
             }
             let (topic, message) = sealed?;
-            let sealed = Sealed { id: Id::of(&message), topic: topic.clone() };
-            let mut publishing = outlet.send(Outgoing { topic, message, sender: *sender });
+            // The receipt shares the message: one increment costs less than finding and copying the id.
+            let outgoing = Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender };
+            let mut publishing = outlet.send(outgoing);
             if let Some(answer) = publishing.now() {
-                return Poll::Ready(sealed.receipt(outlet, answer));
+                if !is_others_turn() {
+                    return Poll::Ready(receipt(outlet, topic, message, answer));
+                }
+                // A backend that always answers at once must not let a publisher starve the handlers on its thread.
+                // The message has its place in the order already; only the answer waits.
+                *state = State::Sent(Box::new((Publishing::ready(answer), topic, message)));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            *state = State::Sent(Box::new((publishing, sealed)));
+            *state = State::Sent(Box::new((publishing, topic, message)));
         }
         match state {
             State::Sent(sent) => {
                 let answer = std::task::ready!(Pin::new(&mut sent.0).poll(cx));
-                let sent = std::mem::replace(state, State::Over(None));
-                match sent {
-                    State::Sent(sent) => Poll::Ready(sent.1.receipt(outlet, answer)),
-                    State::Draft(..) | State::Over(_) => Poll::Pending,
-                }
+                let receipt = receipt(outlet, sent.1.clone(), sent.2.clone(), answer);
+                *state = State::Over(None);
+                Poll::Ready(receipt)
             }
             State::Over(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
             State::Draft(..) => Poll::Pending,
@@ -154,50 +157,27 @@ impl Future for Publish {
     }
 }
 
-/// What the receipt tells of a message that was handed over. The message itself is not kept: a receipt that is should
-/// not hold on to a payload, and sharing it would cost more than copying an id.
-struct Sealed {
-    topic: Topic,
-    id: Id,
+/// Whether a thread has published so often in a row that the other tasks on it should run.
+fn is_others_turn() -> bool {
+    /// As many operations as tokio lets a task do.
+    const IN_A_ROW: u8 = 128;
+    thread_local!(static PUBLISHED: Cell<u8> = const { Cell::new(0) });
+    let published = PUBLISHED.get();
+    PUBLISHED.set(if published == IN_A_ROW { 0 } else { published + 1 });
+    published == IN_A_ROW
 }
 
-impl Sealed {
-    #[inline]
-    fn receipt(self, outlet: &Outlet, answer: Result<Confirmation>) -> Result<Receipt> {
-        let Self { topic, id } = self;
-        match answer {
-            Ok(Confirmation { partition, position }) => {
-                outlet.count(&topic);
-                Ok(Receipt { topic, id, partition, position })
-            }
-            Err(error) => {
-                tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
-                Err(error)
-            }
+#[inline]
+fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confirmation>) -> Result<Receipt> {
+    match answer {
+        Ok(Confirmation { partition, position }) => {
+            outlet.count(&topic);
+            Ok(Receipt { topic, message, partition, position })
         }
-    }
-}
-
-/// The id of an event: nearly always a UUID's text, which needs no allocation.
-#[derive(Debug, Clone)]
-enum Id {
-    Uuid([u8; Hyphenated::LENGTH]),
-    Other(Arc<[u8]>),
-}
-
-impl Id {
-    #[inline]
-    fn of(message: &Message) -> Self {
-        let id = message.attribute(Attribute::Id).unwrap_or_default();
-        id.try_into().map_or_else(|_| Self::Other(id.into()), Self::Uuid)
-    }
-
-    fn as_str(&self) -> &str {
-        let bytes = match self {
-            Self::Uuid(text) => text,
-            Self::Other(text) => &text[..],
-        };
-        std::str::from_utf8(bytes).unwrap_or_default()
+        Err(error) => {
+            tracing::debug!(messaging.destination.name = %topic, %error, "publish failed");
+            Err(error)
+        }
     }
 }
 
@@ -205,7 +185,7 @@ impl Id {
 #[derive(Debug, Clone)]
 pub struct Receipt {
     topic: Topic,
-    id: Id,
+    message: Message,
     partition: Option<u32>,
     position: Option<Position>,
 }
@@ -214,7 +194,8 @@ impl Receipt {
     /// The event's id.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.id.as_str()
+        let id = self.message.attribute(Attribute::Id).unwrap_or_default();
+        std::str::from_utf8(id).unwrap_or_default()
     }
 
     /// The topic.
