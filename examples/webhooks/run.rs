@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use typebus::{Bus, Runs};
+use typebus::Bus;
 
 use crate::{
     archive::{Archive, Shelves},
@@ -65,7 +65,7 @@ pub async fn run(
     let archive = Bus::<Archive>::builder().state(shelves.clone()).connect(memory.as_str()).await?;
 
     let started = Instant::now();
-    let running = typebus::start([&gateway as &dyn Runs, &digest, &triage, &archive]).await?;
+    let running = typebus::start([&gateway, &digest, &triage, &archive]).await?;
     progress.expect(gateway::expected(&options.source, options.repeat));
 
     let stop = AtomicBool::new(false);

@@ -144,7 +144,7 @@ impl<S: Service> Bus<S> {
     /// # Errors
     /// `Config`: it was started before; or whatever the broker refuses.
     pub async fn start(&self) -> Result<Running> {
-        start([self as &dyn Runs]).await
+        start([self]).await
     }
 
     /// Consumes until `signal` completes, then drains and closes: running handlers have
@@ -158,7 +158,7 @@ impl<S: Service> Bus<S> {
     where
         F: Future<Output: StopNow>,
     {
-        crate::running::run([self as &dyn Runs], signal).await
+        crate::running::run([self], signal).await
     }
 }
 

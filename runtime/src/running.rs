@@ -27,11 +27,11 @@ use crate::{
     tuning::Tuning,
 };
 
-/// Starts several services in one process.
+/// Starts several services in one process: `start([&storefront, &billing])`.
 ///
 /// # Errors
 /// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
-pub async fn start<'a>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>) -> Result<Running> {
+pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> {
     let cores: Vec<Arc<Core>> = services.into_iter().map(|service| Arc::clone(service.core().0)).collect();
     let mut begun = Begun(Vec::new());
     for core in &cores {
@@ -111,11 +111,11 @@ impl Drop for Begun<'_> {
     }
 }
 
-/// Runs several services until `signal` completes, then drains and closes them.
+/// Runs several services until `signal` completes, then drains and closes them: `run([&storefront, &billing], signal)`.
 ///
 /// # Errors
 /// As for [`start`]; `Fatal` when consuming cannot go on; what closing reports.
-pub async fn run<'a, F>(services: impl IntoIterator<Item = &'a (dyn Runs + 'a)>, signal: F) -> Result<()>
+pub async fn run<const N: usize, F>(services: [&dyn Runs; N], signal: F) -> Result<()>
 where
     F: Future<Output: StopNow>,
 {

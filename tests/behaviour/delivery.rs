@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use typebus::{ErrorKind, Runs, backend::memory::Memory, prelude::*, testing::Foreign};
+use typebus::{ErrorKind, backend::memory::Memory, prelude::*, testing::Foreign};
 use typebus_tests::{
     Cancelled, Ends, Invoiced, Paid, Placed, Seen, Shipped, broker, caught_up, counts, ends, letters,
     patiently, start,
@@ -132,7 +132,7 @@ async fn a_pipeline_over_two_services_in_one_process_is_empty_after_as_many_call
     for number in 0..3 {
         billing.publish(&placed(number)).await.unwrap();
     }
-    let running = typebus::start([&billing as &dyn Runs, &shipping]).await.unwrap();
+    let running = typebus::start([&billing, &shipping]).await.unwrap();
     for _ in 0..3 {
         caught_up(&running).await;
     }
@@ -161,7 +161,7 @@ async fn several_services_run_until_a_signal() {
     let shipping = Bus::<Shipping>::builder().state(desk.clone()).connect(&url).await.unwrap();
     billing.publish(&placed(1)).await.unwrap();
     let done = async { drop(desk.handled.reached(3).await) };
-    typebus::run([&billing as &dyn Runs, &shipping], done).await.unwrap();
+    typebus::run([&billing, &shipping], done).await.unwrap();
     assert_eq!(desk.handled.all(), ["charge 1", "pack 1", "bill 1"]);
 }
 

@@ -136,7 +136,7 @@ async fn everything_that_can_be_connected_to_is() {
     for (number, bus) in (0..).zip(&buses) {
         bus.publish(&Placed { number, customer: "c".into() }).await.unwrap();
     }
-    let running = typebus::start(buses.iter().map(|bus| bus as &dyn Runs)).await.unwrap();
+    let running = typebus::start(buses.each_ref().map(|bus| bus as &dyn Runs)).await.unwrap();
     caught_up(&running).await;
     assert_eq!(seen.sorted(), [0, 1, 2, 3, 4]);
 }
@@ -193,7 +193,7 @@ async fn where_one_subscription_is_refused_nothing_runs_and_the_others_can_be_st
     let demanding = Bus::<Demanding>::builder().connect(strict).await.unwrap();
     taker.publish(&Placed { number: 1, customer: "c".into() }).await.unwrap();
     for _ in 0..2 {
-        let error = typebus::start([&taker as &dyn Runs, &demanding]).await.unwrap_err();
+        let error = typebus::start([&taker, &demanding]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Permission);
     }
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
