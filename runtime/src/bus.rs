@@ -143,6 +143,9 @@ impl<S: Service> Bus<S> {
     ///
     /// # Errors
     /// `Config`: it was started before; or whatever the broker refuses.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
     pub async fn start(&self) -> Result<Running> {
         start([self]).await
     }
@@ -154,6 +157,12 @@ impl<S: Service> Bus<S> {
     ///
     /// # Errors
     /// As for [`start`](Self::start); `Fatal` when consuming cannot go on; what closing reports.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the service in the background, as dropping [`Running`] does.
     pub async fn run_until<F>(&self, signal: F) -> Result<()>
     where
         F: Future<Output: StopNow>,

@@ -181,7 +181,7 @@ fn receipt(outlet: &Outlet, topic: Topic, message: Message, answer: Result<Confi
     }
 }
 
-/// A confirmed event: which one it is, and where it was stored.
+/// A confirmed event: which one it is, and where it was stored. It shares the message, whose memory lives as long.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     topic: Topic,

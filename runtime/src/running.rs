@@ -31,6 +31,9 @@ use crate::{
 ///
 /// # Errors
 /// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
+///
+/// # Panics
+/// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
 pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> {
     let cores: Vec<Arc<Core>> = services.into_iter().map(|service| Arc::clone(service.core().0)).collect();
     let mut begun = Begun(Vec::new());
@@ -115,6 +118,12 @@ impl Drop for Begun<'_> {
 ///
 /// # Errors
 /// As for [`start`]; `Fatal` when consuming cannot go on; what closing reports.
+///
+/// # Panics
+/// As [`start`].
+///
+/// # Cancel safety
+/// Dropping the future stops the services in the background, as dropping [`Running`] does.
 pub async fn run<const N: usize, F>(services: [&dyn Runs; N], signal: F) -> Result<()>
 where
     F: Future<Output: StopNow>,

@@ -6,6 +6,9 @@ use std::fmt;
 /// second one, which cuts the drain short.
 ///
 /// From the first poll on, these signals no longer end the process by themselves.
+///
+/// # Panics
+/// Outside a tokio runtime with its I/O driver enabled, as `#[tokio::main]` makes it.
 pub async fn shutdown_signal() -> SecondSignal {
     let mut signals = Signals::listen();
     signals.next().await;
