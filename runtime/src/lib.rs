@@ -61,6 +61,8 @@
 //! there, and that every error says what becomes of the delivery. Start-up checks, before anything is contacted, what
 //! this version or the chosen backend cannot do, and reports all of it together ([`Error::problems`]).
 //!
+//! What the compiler tells you, mistake by mistake, is the page [`compiler`].
+//!
 //! # What is promised
 //!
 //! * **At least once.** A delivery is settled only after its handler finished and every event that it returned is
@@ -160,3 +162,8 @@ pub use typebus_macros::Key;
 pub use typebus_macros::handler;
 #[doc = include_str!("docs/service.md")]
 pub use typebus_macros::service;
+
+// A page and no module. As a doc test each of its programs would be listed, as one that is ignored.
+#[cfg(all(doc, not(doctest)))]
+#[doc = include_str!("docs/compiler.md")]
+pub mod compiler {}

@@ -1,8 +1,9 @@
-//! `cargo xtask test`: everything that has to pass, one step after the other.
+//! `cargo xtask test`: everything that has to pass, one step after the other. `cargo xtask page`: what is generated.
 
 #![expect(clippy::print_stdout, reason = "a command talks to people")]
 
 mod arrows;
+mod compiler_page;
 #[cfg(test)]
 mod documents;
 mod hello;
@@ -39,6 +40,10 @@ enum Task {
     /// A step that fails does not stop those after it, and no step is ever left out silently: a tool that is missing
     /// is installed by name, or the step fails and says how to get it.
     Test(Test),
+    /// Write the page that shows what the compiler says to every program in `tests/ui`
+    ///
+    /// It has to be called whenever a program or a message there has changed: a test compares.
+    Page,
 }
 
 #[derive(Debug, Args)]
@@ -57,14 +62,24 @@ struct Test {
 }
 
 fn main() -> ExitCode {
-    let Task::Test(test) = Arguments::parse().task;
-    let root = match root(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)) {
-        Ok(root) => root,
+    match run(Arguments::parse().task) {
+        Ok(code) => code,
         Err(error) => {
-            println!("{error}");
-            return ExitCode::FAILURE;
+            println!("{error:#}");
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let root = root(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))?;
+    match task {
+        Task::Test(test) => Ok(run_steps(&test, root)),
+        Task::Page => compiler_page::write(&root).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn run_steps(test: &Test, root: PathBuf) -> ExitCode {
     // Servers would be what `--memory` leaves out.
     let _ = test.memory;
     let steps = if test.only.is_empty() { Step::value_variants() } else { &test.only };

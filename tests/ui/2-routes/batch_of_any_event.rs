@@ -1,4 +1,4 @@
-//! The same in batches.
+//! A handler of any event says to which topic it listens, in batches too.
 
 #[path = "../common.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! The same in a handler that a service lists.
+//! Arguments after the first are extractors, in a handler that a service lists too.
 
 #[path = "../common.rs"]
 mod common;
