@@ -4,7 +4,9 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, LitBool, LitInt, LitStr, Meta, Path, parse::Parser};
+use syn::{
+    Attribute, LitBool, LitInt, LitStr, Meta, Path, Token, Type, parse::Parser, punctuated::Punctuated,
+};
 
 use crate::{
     duration,
@@ -18,8 +20,6 @@ use crate::{
 pub(crate) struct Grammar {
     /// Each argument, and how it is written.
     pub(crate) known: &'static [(&'static str, &'static str)],
-    /// Arguments that a later version will know.
-    pub(crate) later: &'static [&'static str],
 }
 
 /// The arguments that were given, each once.
@@ -115,12 +115,6 @@ impl Args {
             ));
         };
         let name = plain(key);
-        if grammar.later.contains(&name.as_str()) {
-            return Err(syn::Error::new_spanned(
-                key,
-                format!("`{name}` comes in a later version of typebus"),
-            ));
-        }
         let Some((_, written)) = grammar.known.iter().find(|(known, _)| *known == name) else {
             let known = suggest(&name, "argument", grammar.known.iter().map(|(known, _)| *known));
             return Err(syn::Error::new_spanned(key, format!("unknown argument `{name}`; {known}")));
@@ -276,6 +270,27 @@ impl Arg {
         self.parsed(Path::parse_mod_style, "a path", errors)
     }
 
+    /// A type.
+    pub(crate) fn ty(&self, errors: &mut Errors) -> Option<Type> {
+        self.parsed(<Type as syn::parse::Parse>::parse, "a type", errors)
+    }
+
+    /// The types in parentheses, at least one.
+    pub(crate) fn types(&self, errors: &mut Errors) -> Option<Vec<Type>> {
+        let parsed = match &self.value {
+            Value::List(group) if group.delimiter() == proc_macro2::Delimiter::Parenthesis => {
+                Punctuated::<Type, Token![,]>::parse_terminated.parse2(group.stream()).ok()
+            }
+            Value::Bare | Value::Is(_) | Value::List(_) => None,
+        };
+        let types: Vec<_> = parsed.into_iter().flatten().collect();
+        if types.is_empty() {
+            errors.at(self.value_tokens(), format!("`{}` is written `{}`", plain(&self.key), self.written));
+            return None;
+        }
+        Some(types)
+    }
+
     /// A bare word, without a value.
     pub(crate) fn bare(&self, errors: &mut Errors) -> Option<Span> {
         if matches!(self.value, Value::Bare) {
@@ -336,7 +351,6 @@ mod tests {
             ("broadcast", "broadcast"),
             ("concurrency", "concurrency = 32"),
         ],
-        later: &["reply"],
     };
 
     fn parse(tokens: TokenStream) -> (Args, Errors) {
@@ -355,7 +369,7 @@ mod tests {
         let order = args.get("order").and_then(|arg| arg.word(&[("key", 1), ("partition", 2)], &mut errors));
         assert_eq!(order, Some(2));
         assert!(args.get("broadcast").and_then(|arg| arg.bare(&mut errors)).is_some());
-        let inner = Grammar { known: &[("attempts", "attempts = 5")], later: &[] };
+        let inner = Grammar { known: &[("attempts", "attempts = 5")] };
         let retry = args.get("retry").and_then(|arg| arg.list(&inner, &mut errors));
         let attempts = retry.and_then(|retry| retry.get("attempts")?.number(1..=9_u32, &mut errors));
         assert_eq!(attempts, Some(5));
@@ -365,7 +379,7 @@ mod tests {
     #[test]
     fn every_mistake_is_kept() {
         let (args, errors) =
-            parse(quote!(topik = "a", topic = "a" order = key, topic = "b", "c", reply = X, retry =));
+            parse(quote!(topik = "a", topic = "a" order = key, topic = "b", "c", rety = X, retry =));
         let known = "There are the arguments `topic`, `order`, `retry`, `broadcast` and `concurrency`";
         assert_eq!(
             errors.messages(),
@@ -374,7 +388,7 @@ mod tests {
                 "expected `,` before `order`",
                 "`topic` is given twice",
                 "expected an argument, as in `topic = \"a.b\"`",
-                "`reply` comes in a later version of typebus",
+                &format!("unknown argument `rety`; did you mean `retry`? {known}"),
                 "`retry` is written `retry(attempts = 5)`",
             ]
         );

@@ -2,10 +2,9 @@
 
 mod expand;
 
-pub(crate) use expand::carried;
-
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, GenericParam, Ident};
+use quote::ToTokens;
+use syn::{Data, DeriveInput, GenericParam, Ident, LitStr, Path, Type};
 
 use crate::{
     attr::{Arg, Args, Grammar},
@@ -13,7 +12,7 @@ use crate::{
     field::FieldPath,
     nearest::suggest,
     runtime::Runtime,
-    topic::{self, Use},
+    topic::{self, Part, Use},
 };
 
 const GRAMMAR: Grammar = Grammar {
@@ -23,27 +22,35 @@ const GRAMMAR: Grammar = Grammar {
         ("version", "version = 2"),
         ("key", "key = order_id"),
         ("id", "id = payment_id"),
+        ("upcasts", "upcasts(OrderPlacedV1)"),
         ("format", "format = \"json\""),
+        ("reply", "reply = Quote"),
         ("crate", "crate = path::to::typebus"),
     ],
-    later: &["upcasts", "reply"],
 };
 
 /// An event, as far as it is valid.
 struct EventDef {
     runtime: Runtime,
     ident: Ident,
+    /// The type that answers it.
+    reply: Option<Type>,
     /// `None` if a mistake was found.
     facts: Option<Facts>,
 }
 
 /// What a valid derive says.
 struct Facts {
-    topic: String,
+    topic: LitStr,
+    /// The fields that stand in the topic.
+    fields: Vec<FieldPath>,
     name: String,
     version: u16,
     key: Option<FieldPath>,
     id: Option<FieldPath>,
+    /// `None` is JSON.
+    codec: Option<Path>,
+    upcasts: Vec<Type>,
 }
 
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
@@ -56,20 +63,24 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let runtime = Runtime::new(args.get("crate"), &mut errors);
     check_shape(&input, &mut errors);
     let topic = check_topic(&args, &input.ident, &mut errors);
-    let name = check_name(&args, topic.as_deref(), &mut errors);
+    let fields = topic.as_ref().and_then(|topic| topic_fields(topic, &input, &mut errors));
+    let name = check_name(&args, topic.as_ref(), &mut errors);
     let version = args.get("version").map_or(Some(1), |arg| arg.number(1..=u16::MAX, &mut errors));
-    check_format(&args, &mut errors);
+    let codec = args.get("format").and_then(|arg| check_format(arg, &mut errors));
     let key = args.get("key").and_then(|arg| field(arg, &input, &mut errors));
     let id = args.get("id").and_then(|arg| field(arg, &input, &mut errors));
-    let facts = match (topic, name, version) {
-        (Some(topic), Some(name), Some(version)) if errors.is_empty() => {
-            Some(Facts { topic, name, version, key, id })
+    let upcasts = args.get("upcasts").map(|arg| check_upcasts(arg, &input.ident, &mut errors));
+    let reply = args.get("reply").and_then(|arg| arg.ty(&mut errors));
+    let facts = match (topic, fields, name, version) {
+        (Some(topic), Some(fields), Some(name), Some(version)) if errors.is_empty() => {
+            let upcasts = upcasts.unwrap_or_default();
+            Some(Facts { topic, fields, name, version, key, id, codec, upcasts })
         }
         _ => None,
     };
     // What is generic, or a union, cannot even have a fallback: the traits ask for more than such a type can have.
     let able = input.generics.params.is_empty() && !matches!(input.data, Data::Union(_));
-    let event = able.then(|| EventDef { runtime, ident: input.ident, facts }.expand());
+    let event = able.then(|| EventDef { runtime, ident: input.ident, reply, facts }.expand());
     let errors = errors.into_tokens();
     quote::quote!(#event #errors)
 }
@@ -100,7 +111,7 @@ fn check_shape(input: &DeriveInput, errors: &mut Errors) {
     }
 }
 
-fn check_topic(args: &Args, ident: &Ident, errors: &mut Errors) -> Option<String> {
+fn check_topic(args: &Args, ident: &Ident, errors: &mut Errors) -> Option<LitStr> {
     let Some(arg) = args.get("topic") else {
         // A topic that is misspelt has its own message.
         if args.complete() {
@@ -108,15 +119,50 @@ fn check_topic(args: &Args, ident: &Ident, errors: &mut Errors) -> Option<String
         }
         return None;
     };
-    arg.checked(|topic| topic::check(topic, Use::Event), errors).map(|literal| literal.value())
+    arg.checked(|topic| topic::check(topic, Use::Event), errors)
 }
 
-fn check_name(args: &Args, topic: Option<&str>, errors: &mut Errors) -> Option<String> {
+/// The fields that stand in the topic; `None` if one of them is none.
+fn topic_fields(topic: &LitStr, input: &DeriveInput, errors: &mut Errors) -> Option<Vec<FieldPath>> {
+    let mut fields = Vec::new();
+    for part in topic::template(&topic.value()).unwrap_or_default() {
+        let Part::Field(name) = part else { continue };
+        let Data::Struct(data) = &input.data else {
+            errors.at(
+                topic,
+                format!("`{{{name}}}` stands for a field, and only a struct has fields that it always has"),
+            );
+            return None;
+        };
+        let Some(field) = FieldPath::named(&name, topic.span()) else {
+            errors.at(
+                topic,
+                format!("`{{{name}}}` is no field; a field's name stands in the braces, as in `{{tenant}}`"),
+            );
+            return None;
+        };
+        if let Err((_, message)) = field.check(&input.ident, &data.fields) {
+            errors.at(topic, message);
+            return None;
+        }
+        fields.push(field);
+    }
+    Some(fields)
+}
+
+fn check_name(args: &Args, topic: Option<&LitStr>, errors: &mut Errors) -> Option<String> {
     if let Some(arg) = args.get("name") {
         return arg.checked(topic::check_event_name, errors).map(|literal| literal.value());
     }
-    let topic = topic?;
-    if let (Err(_), Some(arg)) = (topic::check_event_name(topic), args.get("topic")) {
+    let topic = topic?.value();
+    if let (Some(_), Some(arg)) = (topic::template(&topic), args.get("topic")) {
+        errors.at(
+            &arg.key,
+            "an event is named after its topic, and a topic with a field is none for a name; add `name = \"..\"`",
+        );
+        return None;
+    }
+    if let (Err(_), Some(arg)) = (topic::check_event_name(&topic), args.get("topic")) {
         errors.at(
             &arg.key,
             format!(
@@ -127,19 +173,15 @@ fn check_name(args: &Args, topic: Option<&str>, errors: &mut Errors) -> Option<S
         );
         return None;
     }
-    Some(topic.to_owned())
+    Some(topic)
 }
 
-fn check_format(args: &Args, errors: &mut Errors) {
-    let Some(arg) = args.get("format") else { return };
+/// The codec that `format` names; `None` for JSON, and where it is wrong.
+fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
     if arg.is_words() {
-        if let Some(path) = arg.path(errors) {
-            errors
-                .at(path, "codecs of your own come in a later version of typebus; the format is `\"json\"`");
-        }
-        return;
+        return arg.path(errors);
     }
-    let Some(literal) = arg.string(errors) else { return };
+    let literal = arg.string(errors)?;
     match literal.value().as_str() {
         "json" => {}
         later @ ("msgpack" | "cbor") => {
@@ -150,9 +192,29 @@ fn check_format(args: &Args, errors: &mut Errors) {
         }
         other => {
             let known = suggest(other, "format", ["json", "msgpack", "cbor"]);
-            errors.at(&literal, format!("unknown format `{other}`; {known}"));
+            errors.at(
+                &literal,
+                format!("unknown format `{other}`; {known}; a codec of your own is written without quotes"),
+            );
         }
     }
+    None
+}
+
+/// The older versions, each once, and not the event itself.
+fn check_upcasts(arg: &Arg, ident: &Ident, errors: &mut Errors) -> Vec<Type> {
+    let mut types: Vec<Type> = Vec::new();
+    for ty in arg.types(errors).unwrap_or_default() {
+        let text = ty.to_token_stream().to_string();
+        if text == "Self" || text == ident.to_string() {
+            errors.at(&ty, "an event is not an older version of itself");
+        } else if types.iter().any(|other| other.to_token_stream().to_string() == text) {
+            errors.at(&ty, format!("`{}` is named twice", text.replace(' ', "")));
+        } else {
+            types.push(ty);
+        }
+    }
+    types
 }
 
 /// The field that `key` or `id` names.

@@ -7,11 +7,10 @@ use syn::{Data, DeriveInput, Fields, Ident, Type};
 use crate::{
     attr::{Args, Grammar},
     errors::Errors,
-    event::carried,
     runtime::{Runtime, last_ident, plain},
 };
 
-const GRAMMAR: Grammar = Grammar { known: &[("crate", "crate = path::to::typebus")], later: &[] };
+const GRAMMAR: Grammar = Grammar { known: &[("crate", "crate = path::to::typebus")] };
 
 /// A variant and its event.
 struct Part {
@@ -94,7 +93,6 @@ fn expand(runtime: &Runtime, ident: &Ident, parts: &[Part], valid: bool) -> Toke
     let encode = parts.iter().map(|part| part.encode(runtime));
     let encode = if valid { quote!(match self { #(#encode)* }) } else { quote!(::core::unreachable!()) };
     let into = if valid { quote!(into) } else { quote!(_) };
-    let carried = carried(ident, &p);
     quote! {
         const _: () = {
             #[automatically_derived]
@@ -114,7 +112,11 @@ fn expand(runtime: &Runtime, ident: &Ident, parts: &[Part], valid: bool) -> Toke
                 }
             }
 
-            #carried
+            #[automatically_derived]
+            impl #p::Input<#p::NoReply> for #ident {}
+
+            #[automatically_derived]
+            impl #p::Outputs for #ident {}
         };
     }
 }

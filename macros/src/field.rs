@@ -35,6 +35,16 @@ impl FieldPath {
         (!dot).then_some(Self(parts))
     }
 
+    /// The field that a topic names in braces, placed at the literal.
+    pub(crate) fn named(name: &str, span: Span) -> Option<Self> {
+        let tokens: TokenStream = name.parse().ok()?;
+        let placed = tokens.into_iter().map(|mut token| {
+            token.set_span(span);
+            token
+        });
+        Self::parse(placed.collect())
+    }
+
     /// What is wrong with the first part, and where.
     pub(crate) fn check(&self, ty: &Ident, fields: &Fields) -> Result<(), (Span, String)> {
         let first = &self.0[0];

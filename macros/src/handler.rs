@@ -37,7 +37,6 @@ const GRAMMAR: Grammar = Grammar {
         ("breaker", "breaker(after = 20)"),
         ("crate", "crate = path::to::typebus"),
     ],
-    later: &[],
 };
 
 /// A function as far as it is read: never its body.

@@ -22,10 +22,9 @@ const GRAMMAR: Grammar = Grammar {
         ("inherit", "inherit"),
         ("crate", "crate = path::to::typebus"),
     ],
-    later: &[],
 };
 
-const RETRY: Grammar = Grammar { known: &[("after", "after = \"5s\"")], later: &[] };
+const RETRY: Grammar = Grammar { known: &[("after", "after = \"5s\"")] };
 
 /// The longest delay that an error may ask for.
 const MAX_AFTER: Duration = Duration::from_secs(5 * 60);

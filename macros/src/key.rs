@@ -10,7 +10,7 @@ use crate::{
     runtime::{Runtime, last_ident, place},
 };
 
-const GRAMMAR: Grammar = Grammar { known: &[("crate", "crate = path::to::typebus")], later: &[] };
+const GRAMMAR: Grammar = Grammar { known: &[("crate", "crate = path::to::typebus")] };
 
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let input: DeriveInput = match syn::parse2(input) {

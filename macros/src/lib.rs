@@ -2,17 +2,20 @@
 
 mod attr;
 mod duration;
+mod entries;
 mod errors;
 mod event;
 mod event_set;
 mod field;
 mod handler;
 mod handler_error;
+mod hash;
 mod key;
 mod nearest;
 mod runtime;
 mod service;
 mod topic;
+mod topology;
 
 use proc_macro::TokenStream;
 
@@ -50,4 +53,10 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn service(input: TokenStream) -> TokenStream {
     service::function(input.into()).into()
+}
+
+/// A system of services, checked as a whole.
+#[proc_macro]
+pub fn topology(input: TokenStream) -> TokenStream {
+    topology::function(input.into()).into()
 }

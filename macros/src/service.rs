@@ -2,16 +2,19 @@
 
 mod expand;
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+pub(crate) use expand::check;
+
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{
-    Attribute, Ident, LitStr, Path, Token, Type, Visibility,
+    Attribute, Ident, LitStr, Path, Token, Visibility,
     ext::IdentExt,
     parse::{ParseStream, Parser},
     token,
 };
 
 use crate::{
+    entries::{Entry, drop_repeated, parse_entries, rest, skip, skip_entry},
     errors::Errors,
     nearest::suggest,
     runtime::{Runtime, plain},
@@ -49,12 +52,6 @@ struct Lists {
     state: Vec<Entry>,
 }
 
-/// An entry of a list.
-struct Entry {
-    cfgs: Vec<Attribute>,
-    ty: Type,
-}
-
 pub(crate) fn function(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let service = (|input: ParseStream<'_>| Ok(parse(input, &mut errors))).parse2(input);
@@ -84,7 +81,7 @@ fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<ServiceDef> {
     let name = parse_name(input, errors).unwrap_or_default();
     let mut runtime = None;
     let mut lists = Lists::default();
-    match body(input) {
+    match braces(input) {
         Ok(content) => parse_lists(&content, &mut lists, &mut runtime, errors),
         Err(error) => {
             errors.at_span(error.span(), FORM);
@@ -117,7 +114,7 @@ fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<ServiceDef> {
     Some(ServiceDef { runtime: Runtime::at(runtime), attrs, vis, ident, name, lists, broken: false })
 }
 
-fn body(input: ParseStream<'_>) -> syn::Result<syn::parse::ParseBuffer<'_>> {
+fn braces(input: ParseStream<'_>) -> syn::Result<syn::parse::ParseBuffer<'_>> {
     let content;
     syn::braced!(content in input);
     Ok(content)
@@ -198,62 +195,4 @@ fn parse_list(input: ParseStream<'_>, name: &str, errors: &mut Errors) -> syn::R
     let content;
     syn::bracketed!(content in input);
     Ok(Listed::Entries(parse_entries(&content, errors)))
-}
-
-fn parse_entries(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    while !input.is_empty() {
-        match parse_entry(input, errors) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => {
-                errors.at_span(error.span(), "expected a name, as in `charge` or `billing::charge`");
-                skip_entry(input);
-                continue;
-            }
-        }
-        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-            errors.at_span(input.span(), "expected `,`");
-            skip_entry(input);
-        }
-    }
-    entries
-}
-
-fn parse_entry(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Entry> {
-    let (cfgs, others): (Vec<_>, Vec<_>) =
-        input.call(Attribute::parse_outer)?.into_iter().partition(|attr| attr.path().is_ident("cfg"));
-    for other in others {
-        errors.at(other, "an entry can have `#[cfg(..)]`, and no other attribute");
-    }
-    Ok(Entry { cfgs, ty: input.parse()? })
-}
-
-/// Reports an entry that stands there twice, and keeps one. Those with `#[cfg]` may exclude each other.
-fn drop_repeated(entries: &mut Vec<Entry>, why: &str, errors: &mut Errors) {
-    let mut seen: Vec<String> = Vec::new();
-    entries.retain(|Entry { cfgs, ty }| {
-        let text = ty.to_token_stream().to_string();
-        let repeated = cfgs.is_empty() && seen.contains(&text);
-        if repeated {
-            errors.at(ty, format!("`{}` is listed twice; {why}", text.replace(' ', "")));
-        } else if cfgs.is_empty() {
-            seen.push(text);
-        }
-        !repeated
-    });
-}
-
-/// Passes over everything up to and with the next comma.
-fn skip_entry(input: ParseStream<'_>) {
-    skip(input, |input| input.peek(Token![,]));
-    // At the end there is no comma.
-    let _ = input.parse::<Token![,]>();
-}
-
-fn skip(input: ParseStream<'_>, until: impl Fn(ParseStream<'_>) -> bool) {
-    while !input.is_empty() && !until(input) && input.parse::<TokenTree>().is_ok() {}
-}
-
-fn rest(input: ParseStream<'_>) -> TokenStream {
-    input.parse().unwrap_or_default()
 }

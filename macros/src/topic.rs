@@ -59,9 +59,7 @@ fn check_token(token: &str, last: bool, used: Use) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     match token.chars().find(|c| !allowed(*c)) {
         None => Ok(()),
-        Some('{' | '}') => {
-            Err(format!("templates such as `{token}` come in a later version; write the topic out"))
-        }
+        Some('{' | '}') => check_field(token, used),
         Some('*' | '>') if used == Use::Handler => Err(format!(
             "a wildcard must be a whole token, and `{token}` is more; `*` is one token, a trailing `>` one or more"
         )),
@@ -70,6 +68,64 @@ fn check_token(token: &str, last: bool, used: Use) -> Result<(), String> {
             "a topic must not hold {other:?}; its tokens are letters, digits, `_` and `-`, joined by `.`"
         )),
     }
+}
+
+/// Checks a token with a brace: a field of the event, whose value stands there.
+fn check_field(token: &str, used: Use) -> Result<(), String> {
+    match (field(token), used) {
+        (Some(name), Use::Event) if !name.is_empty() => Ok(()),
+        (Some(_), Use::Event) => {
+            Err("`{}` names no field; a field of the event stands in the braces".to_owned())
+        }
+        (None, Use::Event) => Err(format!(
+            "a field must be a whole token, and `{token}` is more; write `{{field}}` between two `.`"
+        )),
+        (_, Use::Handler) => {
+            Err(format!("a handler listens to every value of a field: write `*` in the place of `{token}`"))
+        }
+        (_, Use::DeadLetter) => {
+            Err(format!("dead letters of a group go to one topic, so it has no field like `{token}`"))
+        }
+    }
+}
+
+/// The field that a token of a template names.
+fn field(token: &str) -> Option<&str> {
+    let name = token.strip_prefix('{')?.strip_suffix('}')?;
+    (!name.contains(['{', '}'])).then_some(name)
+}
+
+/// A part of a template.
+pub(crate) enum Part {
+    /// Text that stands there as it is.
+    Text(String),
+    /// The field of this name.
+    Field(String),
+}
+
+/// The parts of a topic; `None` for one without a field.
+pub(crate) fn template(topic: &str) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    for (nth, token) in topic.split('.').enumerate() {
+        if nth > 0 {
+            text.push('.');
+        }
+        match field(token) {
+            None => text.push_str(token),
+            Some(name) => {
+                if !text.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut text)));
+                }
+                parts.push(Part::Field(name.to_owned()));
+            }
+        }
+    }
+    let has_field = parts.iter().any(|part| matches!(part, Part::Field(_)));
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    has_field.then_some(parts)
 }
 
 /// Checks the name of a service or group: one token.
@@ -110,12 +166,31 @@ mod tests {
             assert_eq!(check(topic, Use::Event), Ok(()), "{topic}");
             assert_eq!(check(topic, Use::Handler), Ok(()), "{topic}");
         }
-        for topic in
-            ["", ".", "a..b", ".a", "a.", "a b", "ä", "a/b", "dead", "dead.a", "reply.a", "{x}.a", "a.{x}"]
-        {
+        for topic in [
+            "", ".", "a..b", ".a", "a.", "a b", "ä", "a/b", "dead", "dead.a", "reply.a", "{}.a", "a.{x}y",
+            "a.{{x}}",
+        ] {
             assert!(check(topic, Use::Event).is_err(), "{topic}");
             assert!(check(topic, Use::Handler).is_err(), "{topic}");
         }
+    }
+
+    #[test]
+    fn a_field_is_a_whole_token_of_an_event() {
+        for topic in ["{x}.a", "a.{x}", "a.{x}.b.{y_2}"] {
+            assert_eq!(check(topic, Use::Event), Ok(()), "{topic}");
+            assert!(check(topic, Use::Handler).is_err(), "{topic}");
+        }
+        let written = |topic| {
+            let parts = template(topic)?.into_iter().map(|part| match part {
+                Part::Text(text) => text,
+                Part::Field(name) => format!("<{name}>"),
+            });
+            Some(parts.collect::<Vec<_>>().join("|"))
+        };
+        assert_eq!(written("a.b"), None);
+        assert_eq!(written("a.{x}.b").as_deref(), Some("a.|<x>|.b"));
+        assert_eq!(written("{x}.{y}").as_deref(), Some("<x>|.|<y>"));
     }
 
     #[test]

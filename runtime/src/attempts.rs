@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -12,7 +13,7 @@ use std::{
 
 use crate::{
     input::Arrival,
-    outputs::{Outbox, Outputs, Rejection},
+    outputs::{Outbox, Rejection, Returned, Settles},
 };
 
 /// The running attempts of one handler.
@@ -40,22 +41,24 @@ pub trait Attempts: Send {
     fn cancel(&mut self, slot: usize);
 }
 
-/// The slots of a handler whose calls give futures of type `F`.
-pub(crate) struct Pinned<H, F> {
+/// The slots of a handler whose calls give futures of type `F`, for an input that asks for `K`.
+pub(crate) struct Pinned<H, F, K> {
     call: H,
     slots: Vec<Slot<F>>,
+    asks: PhantomData<fn(K)>,
 }
 
-impl<H, F> Pinned<H, F> {
+impl<H, F, K> Pinned<H, F, K> {
     pub(crate) fn new(call: H, slots: usize) -> Self {
-        Self { call, slots: (0..slots).map(|_| Box::pin(None)).collect() }
+        Self { call, slots: (0..slots).map(|_| Box::pin(None)).collect(), asks: PhantomData }
     }
 }
 
-impl<H, F> Attempts for Pinned<H, F>
+impl<H, F, K> Attempts for Pinned<H, F, K>
 where
     H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send,
-    F: Future<Output: Outputs> + Send,
+    F: Future + Send,
+    Returned<F::Output>: Settles<K>,
 {
     fn start<'a>(
         &mut self,
@@ -64,7 +67,7 @@ where
         cx: &mut Context<'_>,
         outbox: &mut Outbox<'a>,
     ) -> Poll<Result<(), Rejection>> {
-        let Self { call, slots } = self;
+        let Self { call, slots, .. } = self;
         ended(&mut slots[slot], |slot| {
             match call(arrival) {
                 Ok(future) => slot.as_mut().set(Some(future)),
@@ -73,7 +76,7 @@ where
             if arrival.items.len() > 1 {
                 outbox.cause.delivery = arrival.first().delivery;
             }
-            poll(slot, cx, outbox)
+            poll::<F, K>(slot, cx, outbox)
         })
     }
 
@@ -83,7 +86,7 @@ where
         cx: &mut Context<'_>,
         outbox: &mut Outbox<'_>,
     ) -> Poll<Result<(), Rejection>> {
-        ended(&mut self.slots[slot], |slot| poll(slot, cx, outbox))
+        ended(&mut self.slots[slot], |slot| poll::<F, K>(slot, cx, outbox))
     }
 
     fn cancel(&mut self, slot: usize) {
@@ -94,12 +97,17 @@ where
 type Slot<F> = Pin<Box<Option<F>>>;
 
 /// Polls a slot's future. Collecting runs the user's `Serialize` and `Display`, so a panic there is the handler's too.
-fn poll<F>(slot: &mut Slot<F>, cx: &mut Context<'_>, outbox: &mut Outbox<'_>) -> Poll<Result<(), Rejection>>
+fn poll<F, K>(
+    slot: &mut Slot<F>,
+    cx: &mut Context<'_>,
+    outbox: &mut Outbox<'_>,
+) -> Poll<Result<(), Rejection>>
 where
-    F: Future<Output: Outputs>,
+    F: Future,
+    Returned<F::Output>: Settles<K>,
 {
     let Some(future) = slot.as_mut().as_pin_mut() else { return Poll::Pending };
-    future.poll(cx).map(|returned| returned.collect(outbox))
+    future.poll(cx).map(|returned| Returned(returned).settle(outbox))
 }
 
 /// Runs `step`; when it ends the attempt, by a panic too, the slot is empty again.
@@ -122,7 +130,7 @@ fn empty<F>(slot: &mut Slot<F>) {
     }
 }
 
-impl<H, F> fmt::Debug for Pinned<H, F> {
+impl<H, F, K> fmt::Debug for Pinned<H, F, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pinned({} slots)", self.slots.len())
     }

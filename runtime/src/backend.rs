@@ -390,7 +390,8 @@ pub struct Plan {
     pub service: String,
     /// What it consumes.
     pub subscriptions: Vec<Subscription>,
-    /// The exact topics it publishes on, sorted, without its dead-letter topics.
+    /// The topics it publishes on, sorted, without its dead-letter topics. One that is known only when an event is
+    /// published, since a field stands in it, is a pattern here.
     pub publishes: Vec<Topic>,
     /// Its dead-letter topics, sorted.
     pub dead_letters: Vec<Topic>,

@@ -18,6 +18,7 @@ use crate::{
     connect::IntoBackend,
     dead_letters::DeadLetters,
     error::{Error, ErrorKind, Result},
+    event::{Reply, Request},
     extract::Publisher,
     outlet::Outlet,
     plan::{Wiring, dead_letter_topics, plan, problems, wire},
@@ -109,6 +110,22 @@ impl<S: Service> Bus<S> {
             }
             results
         }
+    }
+
+    /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`.
+    ///
+    /// This version of typebus sends no replies yet: the types are checked, and every call answers with `Unsupported`.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub fn request<E, R>(&self, _: &E) -> impl Future<Output = Result<R>> + Send + use<S, E, R>
+    where
+        E: PublishedBy<S> + Request<R>,
+        R: Reply,
+    {
+        let system = self.core.outlet.backend.system();
+        let text = "requests come in a later version of typebus; publish the event instead";
+        std::future::ready(Err(Error::new(ErrorKind::Unsupported, "request", text).at(system)))
     }
 
     /// The right to publish `E`, to hand to other parts of the program such as an HTTP handler.

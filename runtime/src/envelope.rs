@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     key::MAX_KEY_BYTES,
-    message::{Attribute, JSON, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder, Prepared},
+    message::{Attribute, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder, Prepared},
     scope::Scope,
 };
 
@@ -147,7 +147,7 @@ fn hyphenated(id: Uuid) -> [u8; 36] {
 pub(crate) fn letterhead(event: &EventDescriptor, source: &str) -> Prepared {
     Prepared::new(&[
         (Attribute::Type, event.kind),
-        (Attribute::ContentType, JSON),
+        (Attribute::ContentType, event.content_type),
         (Attribute::SpecVersion, "1.0"),
         (Attribute::Source, source),
     ])

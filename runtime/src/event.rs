@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    codec::{DecodeError, EncodeError, Encoded},
+    codec::{DecodeError, EncodeError, Encoded, Format, Older},
     input::Incoming,
     key::KeyText,
+    template::TopicText,
     topic::Hashed,
 };
 
@@ -18,9 +19,13 @@ use crate::{
     label = "not an event",
     note = "add `#[derive(Event)]` and `#[event(topic = \"..\")]` to `{Self}`"
 )]
-pub trait Event: EventSet + Serialize + DeserializeOwned + JsonSchema {
+pub trait Event: Sized + Send + 'static {
     /// Name, version and topic.
     const DESCRIPTOR: EventDescriptor;
+
+    /// How its payload is written and read.
+    #[doc(hidden)]
+    const FORMAT: Format<Self>;
 
     /// Writes the field that `key = ..` names.
     #[doc(hidden)]
@@ -29,6 +34,14 @@ pub trait Event: EventSet + Serialize + DeserializeOwned + JsonSchema {
     /// Writes the field that `id = ..` names.
     #[doc(hidden)]
     fn write_id(&self, _: &mut KeyText<'_>) {}
+
+    /// Writes the topic, where it has a `{field}`.
+    #[doc(hidden)]
+    fn write_topic(&self, _: &mut TopicText<'_>) {}
+
+    /// The older versions that `upcasts(..)` names.
+    #[doc(hidden)]
+    const OLDER: &'static [Older<Self>] = &[];
 }
 
 /// One event or several, matched exhaustively. Implemented by `#[derive(Event)]` and `#[derive(EventSet)]`.
@@ -45,10 +58,52 @@ pub trait EventSet: Sized + Send + 'static {
     #[doc(hidden)]
     fn decode(incoming: &Incoming<'_>) -> Result<Self, DecodeError>;
 
-    /// Writes payload, key and id, and says which event it is.
+    /// Writes payload, key, id and topic, and says which event it is.
     #[doc(hidden)]
     fn encode(&self, into: &mut Encoded) -> Result<&'static EventDescriptor, EncodeError>;
 }
+
+#[diagnostic::do_not_recommend]
+impl<E: Event> EventSet for E {
+    const EVENTS: Events = Events::One(&E::DESCRIPTOR);
+
+    fn decode(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
+        crate::codec::decode(incoming)
+    }
+
+    fn encode(&self, into: &mut Encoded) -> Result<&'static EventDescriptor, EncodeError> {
+        into.write(self).map(|()| &E::DESCRIPTOR)
+    }
+}
+
+/// An event that is answered by an `R`. Implemented by `#[derive(Event)]` with `reply = ..`.
+///
+/// `R` is a parameter and no associated type, so that an event may be more visible than its reply.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a request",
+    label = "nobody replies to it",
+    note = "add `reply = ..` to its `#[event(..)]`, or publish it"
+)]
+pub trait Request<R: Reply>: EventSet {}
+
+/// An event that nobody replies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoReply;
+
+/// A reply of type `R`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exactly<R: Reply>(std::marker::PhantomData<fn(R)>);
+
+/// What can answer a request: everything that travels as JSON and has a schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a reply",
+    label = "cannot be a reply",
+    note = "derive serde's `Serialize` and `Deserialize` and schemars' `JsonSchema` for `{Self}`"
+)]
+pub trait Reply: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {}
 
 /// What is known of an event at compile time.
 #[derive(Clone, Copy)]
@@ -60,30 +115,62 @@ pub struct EventDescriptor {
     pub(crate) topic: Hashed,
     /// Equal for two events only if name and version are equal.
     pub(crate) hash: u64,
+    pub(crate) content_type: &'static str,
+    /// Older versions that it is made from.
+    pub(crate) upcasts: Events,
+    /// The type that answers it.
+    pub(crate) reply: Option<&'static str>,
     /// The derive reported an error, so that every check passes over it.
     pub(crate) broken: bool,
 }
 
 impl EventDescriptor {
-    /// `kind` is `name.vN`.
+    /// `kind` is `name.vN`, and `hash` is of that.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(
         ty: &'static str,
         name: &'static str,
         kind: &'static str,
+        hash: u64,
         version: u16,
-        topic: &'static str,
+        topic: Hashed,
     ) -> Self {
-        let hash = crate::topic::hash_str(kind);
-        Self { ty, name, kind, version, topic: Hashed::new(topic), hash, broken: false }
+        let (content_type, upcasts) = (crate::message::JSON, Events::None);
+        Self { ty, name, kind, version, topic, hash, content_type, upcasts, reply: None, broken: false }
+    }
+
+    /// `format = ..`
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn written_as(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
+
+    /// `upcasts(..)`
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn upcasting(self, upcasts: Events) -> Self {
+        Self { upcasts, ..self }
+    }
+
+    /// `reply = ..`
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn answered_by(self, reply: &'static str) -> Self {
+        Self { reply: Some(reply), ..self }
     }
 
     /// The descriptor of an event whose derive reported an error.
     #[doc(hidden)]
     #[must_use]
     pub const fn broken(ty: &'static str) -> Self {
-        Self { broken: true, ..Self::new(ty, "", "", 0, "") }
+        Self { broken: true, ..Self::new(ty, "", "", 0, 0, Hashed::NONE) }
+    }
+
+    /// Whether name and version are equal.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.kind == other.kind
     }
 
     /// The Rust type's name, for messages; never sent.
@@ -110,10 +197,30 @@ impl EventDescriptor {
         self.version
     }
 
-    /// The topic it is published on.
+    /// The topic it is published on; a token may be a `{field}`.
     #[must_use]
     pub const fn topic(&self) -> &'static str {
         self.topic.text()
+    }
+}
+
+impl EventDescriptor {
+    /// The content type of its payload.
+    #[must_use]
+    pub const fn content_type(&self) -> &'static str {
+        self.content_type
+    }
+
+    /// The older versions that `upcasts(..)` names.
+    #[must_use]
+    pub const fn upcasts(&self) -> Events {
+        self.upcasts
+    }
+
+    /// The name of the type that answers it, if it is a request.
+    #[must_use]
+    pub const fn reply(&self) -> Option<&'static str> {
+        self.reply
     }
 }
 

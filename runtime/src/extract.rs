@@ -17,6 +17,7 @@ use crate::{
     backend::{Delivery, Sender},
     envelope::Cause,
     event::{EventSet, Events},
+    handler::Provides,
     input::Incoming,
     metadata::Metadata,
     outcome::{Failure, HandlerError},
@@ -78,6 +79,16 @@ pub trait FromDelivery: Sized + Send + 'static {
         Self::from_delivery(incoming, needs).map_err(|error| Rejection::failed(&error))
     }
 }
+
+/// An extractor that finds in the service `S` what it needs.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot ask for `{Self}`",
+    label = "not an extractor",
+    note = "arguments after the first are `State<_>`, `Metadata`, `Publisher<_>`, `Attempt`, `Shutdown` or your own `impl FromDelivery`"
+)]
+pub trait AskedIn<S> {}
+
+impl<S: Provides<A::Needs>, A: FromDelivery> AskedIn<S> for A {}
 
 /// The compiler has checked that the service lists the state and that the builder was given it.
 #[cold]

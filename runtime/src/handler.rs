@@ -6,12 +6,12 @@ use std::{
 };
 
 use crate::{
-    attempts::Attempts,
+    attempts::{Attempts, Pinned},
     event::Events,
-    input::Arrival,
-    outputs::{Outbox, Rejection},
+    input::{Arrival, Input},
+    outputs::{Outbox, Rejection, Returned, Settles},
     policy::Policy,
-    topic::{Hashed, hash_str, str_eq},
+    topic::{Hashed, str_eq},
 };
 
 /// A function with `#[handler]`; implemented by the marker of the same name.
@@ -59,32 +59,25 @@ pub struct HandlerDescriptor {
     pub(crate) accepts: Events,
     pub(crate) any: bool,
     pub(crate) batch: bool,
-    pub(crate) publishes: Events,
+    /// Its batch stands inside another type.
+    pub(crate) nested: bool,
+    /// What it returns, and what its publishers are for.
+    pub(crate) publishes: [Events; 2],
     /// `None`: the service's name.
     pub(crate) group: Option<&'static str>,
     pub(crate) policy: Policy,
-    /// What is compared of two handlers before anything else.
-    pub(crate) print: HandlerPrint,
+    /// Hashes of the name and of the group, 0 without one, so that the compiler can compare hundreds of handlers.
+    pub(crate) name_hash: u64,
+    pub(crate) group_hash: u64,
     pub(crate) broken: bool,
     pub(crate) attempts: fn(usize) -> Box<dyn Attempts>,
 }
 
-/// A handler in numbers, so that the compiler can compare hundreds of them with each other.
-#[derive(Clone, Copy)]
-pub(crate) struct HandlerPrint {
-    pub(crate) name: u64,
-    /// 0: the service's name.
-    pub(crate) group: u64,
-    /// Of the only topic that it listens to; 0 where there are several, or a pattern.
-    pub(crate) route: u64,
-}
-
 impl HandlerDescriptor {
     /// A handler with nothing but a name and what it takes and gives.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn new(
+    const fn new(
         name: &'static str,
+        name_hash: u64,
         module: &'static str,
         attempts: fn(usize) -> Box<dyn Attempts>,
     ) -> Self {
@@ -95,10 +88,12 @@ impl HandlerDescriptor {
             accepts: Events::None,
             any: false,
             batch: false,
-            publishes: Events::None,
+            nested: false,
+            publishes: [Events::None; 2],
             group: None,
             policy: Policy::DEFAULT,
-            print: HandlerPrint { name: hash_str(name), group: 0, route: 0 },
+            name_hash,
+            group_hash: 0,
             broken: false,
             attempts,
         }
@@ -108,40 +103,66 @@ impl HandlerDescriptor {
     #[doc(hidden)]
     #[must_use]
     pub const fn broken(name: &'static str, module: &'static str) -> Self {
-        Self { broken: true, ..Self::new(name, module, |_| Box::new(NeverRuns)) }
+        Self { broken: true, ..Self::new(name, 0, module, |_| Box::new(NeverRuns)) }
     }
 
-    /// Its first argument: events, `Input::ANY`, `Input::BATCH`.
+    /// A handler that takes an `I` and returns an `O`. Every use of the two stands here and in [`slots`](Self::slots),
+    /// whose bounds are the same, so that a type that cannot be either is reported once.
     #[doc(hidden)]
     #[must_use]
-    pub const fn accepting(self, accepts: Events, any: bool, batch: bool) -> Self {
-        let route = match &accepts {
-            Events::One(event) => event.topic.exact(),
-            Events::None | Events::Many(_) => 0,
-        };
-        Self { accepts, any, batch, print: HandlerPrint { route, ..self.print }, ..self }
+    pub const fn of<I: Input<K>, K, O>(
+        name: &'static str,
+        name_hash: u64,
+        module: &'static str,
+        attempts: fn(usize) -> Box<dyn Attempts>,
+    ) -> Self
+    where
+        Returned<O>: Settles<K>,
+    {
+        Self {
+            accepts: I::ACCEPTS,
+            any: I::ANY,
+            batch: I::BATCH,
+            nested: I::NESTED,
+            publishes: [<Returned<O>>::PUBLISHES, Events::None],
+            ..Self::new(name, name_hash, module, attempts)
+        }
     }
 
-    /// What it returns and what its publishers are for.
+    /// The slots of a handler.
+    #[doc(hidden)]
+    pub fn slots<I, K, O, H, F>(slots: usize, call: H) -> Box<dyn Attempts>
+    where
+        I: Input<K>,
+        K: 'static,
+        // Named by the macro, so that rustc points at the return type where this does not hold.
+        Returned<O>: Settles<K>,
+        H: Fn(I, &Arrival<'_>) -> Result<F, Rejection> + Send + 'static,
+        O: Send,
+        F: Future<Output = O> + Send + 'static,
+    {
+        Box::new(Pinned::new(move |arrival: &Arrival<'_>| call(I::from_arrival(arrival)?, arrival), slots))
+    }
+
+    /// What its publishers are for.
     #[doc(hidden)]
     #[must_use]
-    pub const fn publishing(self, publishes: Events) -> Self {
-        Self { publishes, ..self }
+    pub const fn publishing(self, publishers: Events) -> Self {
+        Self { publishes: [self.publishes[0], publishers], ..self }
     }
 
     /// `topic = ".."`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn on_topic(self, topic: &'static str) -> Self {
-        let topic = Hashed::new(topic);
-        Self { topic: Some(topic), print: HandlerPrint { route: topic.exact(), ..self.print }, ..self }
+    pub const fn on_topic(self, topic: Hashed) -> Self {
+        Self { topic: Some(topic), ..self }
     }
 
     /// `group = ".."`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn in_group(self, group: &'static str) -> Self {
-        Self { group: Some(group), print: HandlerPrint { group: hash_str(group), ..self.print }, ..self }
+    pub const fn in_group(self, group: &'static str, group_hash: u64) -> Self {
+        Self { group: Some(group), group_hash, ..self }
     }
 
     /// All other arguments.
@@ -180,8 +201,8 @@ impl HandlerDescriptor {
 
     /// What it may publish: what it returns, and what its publishers are for.
     #[must_use]
-    pub const fn publishes(&self) -> Events {
-        self.publishes
+    pub const fn publishes(&'static self) -> Events {
+        Events::Many(&self.publishes)
     }
 
     /// The group, where it is not the service's name.

@@ -10,7 +10,7 @@ use crate::{
     backend::Delivery,
     codec::DecodeError,
     envelope::split_kind,
-    event::{Event, EventDescriptor, EventSet, Events},
+    event::{Event, EventDescriptor, EventSet, Events, NoReply},
     message::{Attribute, Message},
     metadata::Metadata,
     outputs::Rejection,
@@ -83,18 +83,22 @@ impl Incoming<'_> {
         self.delivery.message.attribute(Attribute::ContentType)
     }
 
-    /// Whether what arrived is an `E`.
+    /// Whether what arrived is an `E`, or an older version that `E` is made from.
     #[doc(hidden)]
     #[must_use]
     pub fn is<E: Event>(&self) -> bool {
-        self.is_event(&E::DESCRIPTOR)
+        self.is_or_was(&E::DESCRIPTOR)
     }
 
-    fn is_event(&self, other: &EventDescriptor) -> bool {
+    pub(crate) fn is_event(&self, other: &EventDescriptor) -> bool {
         match self.event {
-            Some(event) => event.hash == other.hash && event.kind == other.kind,
+            Some(event) => event.is_same(other),
             None => self.kind() == Some((other.name, other.version)),
         }
+    }
+
+    pub(crate) fn is_or_was(&self, event: &EventDescriptor) -> bool {
+        self.is_event(event) || event.upcasts.iter().any(|older| self.is_or_was(older))
     }
 }
 
@@ -116,7 +120,8 @@ pub struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     /// The first that can be read: what cannot is in no batch.
-    pub(crate) fn first(&self) -> &Incoming<'a> {
+    #[must_use]
+    pub fn first(&self) -> &Incoming<'a> {
         // They were rejected in their order, so that those in front are the ones at their own place.
         let in_front = self.rejected.map_or(0, |rejected| {
             rejected.borrow().iter().zip(0..).take_while(|((place, _), nth)| place == nth).count()
@@ -126,24 +131,32 @@ impl<'a> Arrival<'a> {
 }
 
 /// What a handler can take as its first argument: an event, an [`EventSet`], [`Envelope`], [`Batch`] or [`AnyEvent`].
+///
+/// `K` says what it asks for in return: [`NoReply`], or [`Exactly`](crate::Exactly) a request's reply.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot take `{Self}` as its first argument",
     label = "not something that arrives",
     note = "the first argument is an event, an `EventSet`, `Envelope<_>`, `Batch<_>` or `AnyEvent`; extractors come after it"
 )]
-pub trait Input: Sized + Send + 'static {
+pub trait Input<K>: Arrives {}
+
+/// How an [`Input`] is made of what arrived. It is apart from that, so that rustc has one impl to blame for each type.
+#[doc(hidden)]
+pub trait Arrives: Sized + Send + 'static {
     /// The events that it accepts; none for [`AnyEvent`].
-    #[doc(hidden)]
     const ACCEPTS: Events;
     /// Accepts every event.
-    #[doc(hidden)]
     const ANY: bool = false;
     /// Takes several deliveries at once.
-    #[doc(hidden)]
     const BATCH: bool = false;
+    /// A batch stands inside another type.
+    const NESTED: bool = false;
 
-    #[doc(hidden)]
-    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection>;
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError>;
+
+    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
+        Self::from_incoming(arrival.first()).map_err(|error| Rejection::undecodable(&error))
+    }
 }
 
 /// What can be in a [`Batch`]: an event, a set, [`AnyEvent`] or [`Envelope`].
@@ -152,20 +165,19 @@ pub trait Input: Sized + Send + 'static {
     label = "not something that arrives",
     note = "a `Batch<_>` holds an event, an `EventSet`, `Envelope<_>` or `AnyEvent`"
 )]
-pub trait Member: Sized + Send + 'static {
-    #[doc(hidden)]
-    const ACCEPTS: Events;
-    #[doc(hidden)]
-    const ANY: bool = false;
+pub trait Member: Arrives {}
 
-    #[doc(hidden)]
-    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError>;
+#[diagnostic::do_not_recommend]
+impl<E: EventSet> Arrives for E {
+    const ACCEPTS: Events = E::EVENTS;
+
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
+        E::decode(incoming)
+    }
 }
 
-/// Reads the only delivery of an arrival.
-pub(crate) fn single<M: Member>(arrival: &Arrival<'_>) -> Result<M, Rejection> {
-    M::from_incoming(arrival.first()).map_err(|error| Rejection::undecodable(&error))
-}
+#[diagnostic::do_not_recommend]
+impl<E: EventSet> Member for E {}
 
 /// An event with the metadata of its delivery.
 ///
@@ -189,21 +201,19 @@ pub struct Envelope<T> {
     pub metadata: Metadata,
 }
 
-impl<T: EventSet> Member for Envelope<T> {
-    const ACCEPTS: Events = T::EVENTS;
+impl<T: Arrives> Arrives for Envelope<T> {
+    const ACCEPTS: Events = T::ACCEPTS;
+    const ANY: bool = T::ANY;
+    const NESTED: bool = T::BATCH || T::NESTED;
 
     fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event: T::decode(incoming)?, metadata: incoming.metadata() })
+        Ok(Self { event: T::from_incoming(incoming)?, metadata: incoming.metadata() })
     }
 }
 
-impl<T: EventSet> Input for Envelope<T> {
-    const ACCEPTS: Events = T::EVENTS;
+impl<T: Input<K>, K> Input<K> for Envelope<T> {}
 
-    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
-        single(arrival)
-    }
-}
+impl<T: Member> Member for Envelope<T> {}
 
 /// Several deliveries of one subscription, in order per key, never empty.
 ///
@@ -270,10 +280,15 @@ impl<T> From<Vec<T>> for Batch<T> {
     }
 }
 
-impl<T: Member> Input for Batch<T> {
+impl<T: Arrives> Arrives for Batch<T> {
     const ACCEPTS: Events = T::ACCEPTS;
     const ANY: bool = T::ANY;
     const BATCH: bool = true;
+    const NESTED: bool = T::BATCH || T::NESTED;
+
+    fn from_incoming(incoming: &Incoming<'_>) -> Result<Self, DecodeError> {
+        T::from_incoming(incoming).map(|member| Self(vec![member]))
+    }
 
     fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
         let mut members = Vec::with_capacity(arrival.items.len());
@@ -290,6 +305,8 @@ impl<T: Member> Input for Batch<T> {
         if members.is_empty() { Err(Rejection::nothing_left()) } else { Ok(Self(members)) }
     }
 }
+
+impl<T: Member> Input<NoReply> for Batch<T> {}
 
 /// Any event of a topic or pattern, not decoded yet.
 ///
@@ -354,7 +371,7 @@ impl AnyEvent {
         let incoming = self.incoming();
         // A set looks for itself; an event alone would read whatever has its shape.
         match E::EVENTS {
-            Events::One(event) if incoming.name().is_some() && !incoming.is_event(event) => {
+            Events::One(event) if incoming.name().is_some() && !incoming.is_or_was(event) => {
                 Err(DecodeError::foreign(event.ty, &incoming))
             }
             Events::None | Events::One(_) | Events::Many(_) => E::decode(&incoming),
@@ -372,7 +389,7 @@ impl AnyEvent {
     }
 }
 
-impl Member for AnyEvent {
+impl Arrives for AnyEvent {
     const ACCEPTS: Events = Events::None;
     const ANY: bool = true;
 
@@ -381,11 +398,6 @@ impl Member for AnyEvent {
     }
 }
 
-impl Input for AnyEvent {
-    const ACCEPTS: Events = Events::None;
-    const ANY: bool = true;
+impl Input<NoReply> for AnyEvent {}
 
-    fn from_arrival(arrival: &Arrival<'_>) -> Result<Self, Rejection> {
-        single(arrival)
-    }
-}
+impl Member for AnyEvent {}

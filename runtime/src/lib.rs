@@ -124,31 +124,41 @@ mod scope;
 mod service;
 mod signal;
 mod stats;
+mod template;
 pub mod testing;
 mod topic;
+mod topology;
 mod tuning;
 
 pub use backend::Position;
 pub use bus::{Builder, Bus, Connecting, Runs};
-pub use codec::{DecodeError, EncodeError};
+pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
+#[doc(hidden)]
+pub use codec::{Format, Older};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
 pub use dispatch::{DeadLetter, Origin};
 pub use error::{BoxError, Error, ErrorKind, Problem, Result};
-pub use event::{Event, EventDescriptor, EventSet, Events};
-pub use extract::{Attempt, FromDelivery, OneOf, Publisher, Publishes, Shutdown, State};
+pub use event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Reply, Request};
+pub use extract::{AskedIn, Attempt, FromDelivery, OneOf, Publisher, Publishes, Shutdown, State};
 pub use handler::{Handler, HandlerDescriptor, Provides, RunsIn};
 pub use input::{AnyEvent, Batch, Envelope, Incoming, Input, Member};
 pub use key::{Key, KeyText};
 pub use metadata::Metadata;
 pub use outcome::{Failure, HandlerError, OrFail, Outcome};
-pub use outputs::{Outputs, Reason};
+pub use outputs::{Answers, Outputs, Reason};
+#[doc(hidden)]
+pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Limits, Order, Policy, Start, Unhandled};
 pub use publish::{Publish, Receipt};
 pub use running::{Running, StopNow, run, start};
+#[doc(hidden)]
+pub use scope::States;
 pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
 pub use signal::{SecondSignal, shutdown_signal};
 pub use stats::{GroupStats, Stats};
+pub use template::TopicField;
+pub use topology::{Topology, TopologyDescriptor};
 pub use tuning::Tuning;
 #[doc = include_str!("docs/event.md")]
 pub use typebus_macros::Event;
@@ -162,6 +172,8 @@ pub use typebus_macros::Key;
 pub use typebus_macros::handler;
 #[doc = include_str!("docs/service.md")]
 pub use typebus_macros::service;
+#[doc = include_str!("docs/topology.md")]
+pub use typebus_macros::topology;
 
 // A page and no module. As a doc test each of its programs would be listed, as one that is ignored.
 #[cfg(all(doc, not(doctest)))]

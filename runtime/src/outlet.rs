@@ -16,7 +16,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
     message::{Message, Prepared},
-    topic::Topic,
+    template,
+    topic::{self, Topic},
 };
 
 /// What an event's message leaves free of the broker's limit, so that its dead letter fits.
@@ -88,7 +89,11 @@ impl Outlet {
             );
             return Err(Error::new(ErrorKind::TooLarge, "publish", text).at(self.backend.system()));
         }
-        Ok((Topic::from_static(event.topic()), message))
+        let topic = match event.topic.is_template() {
+            true => template::read(event, &encoded.topic, encoded.wrong_field)?,
+            false => Topic::from_static(event.topic()),
+        };
+        Ok((topic, message))
     }
 
     /// Hands a message to the backend.
@@ -104,7 +109,10 @@ impl Outlet {
     /// Counts a confirmed message.
     pub(crate) fn count(&self, topic: &str) {
         let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
-        if let Some((_, count)) = self.published.iter().find(|(known, _)| same(known)) {
+        let found = self.published.iter().find(|(known, _)| same(known));
+        // What has a field in its topic is counted under its pattern.
+        let found = found.or_else(|| self.published.iter().find(|(known, _)| topic::matches(known, topic)));
+        if let Some((_, count)) = found {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     backend::{Delivery, Outgoing, Sender},
     codec::DecodeError,
     envelope::{Cause, Identity, Stamp},
-    event::{EventSet, Events},
+    event::{EventSet, Events, Exactly, NoReply, Reply},
     outcome::{HandlerError, Outcome},
     scope::Scope,
 };
@@ -22,16 +22,29 @@ use crate::{
     label = "not publishable",
     note = "return `()`, an event, an `EventSet`, `Option`, `Vec` or a tuple of these, or a `Result` of one of these"
 )]
-pub trait Outputs: Sized + Send {
+pub trait Outputs: Emits {}
+
+/// How [`Outputs`] are published. It is apart from that, so that rustc has one impl to blame for each type.
+#[doc(hidden)]
+pub trait Emits: Sized + Send {
     /// Everything that may be published.
-    #[doc(hidden)]
     const PUBLISHES: Events;
 
-    #[doc(hidden)]
     fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection>;
 }
 
-impl Outputs for () {
+#[diagnostic::do_not_recommend]
+impl<E: EventSet> Emits for E {
+    const PUBLISHES: Events = E::EVENTS;
+
+    fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        outbox.push(&self)
+    }
+}
+
+impl Outputs for () {}
+
+impl Emits for () {
     const PUBLISHES: Events = Events::None;
 
     fn collect(self, _: &mut Outbox<'_>) -> Result<(), Rejection> {
@@ -39,7 +52,9 @@ impl Outputs for () {
     }
 }
 
-impl<T: Outputs> Outputs for Option<T> {
+impl<T: Outputs> Outputs for Option<T> {}
+
+impl<T: Emits> Emits for Option<T> {
     const PUBLISHES: Events = T::PUBLISHES;
 
     fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
@@ -47,7 +62,9 @@ impl<T: Outputs> Outputs for Option<T> {
     }
 }
 
-impl<T: Outputs> Outputs for Vec<T> {
+impl<T: Outputs> Outputs for Vec<T> {}
+
+impl<T: Emits> Emits for Vec<T> {
     const PUBLISHES: Events = T::PUBLISHES;
 
     fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
@@ -55,7 +72,9 @@ impl<T: Outputs> Outputs for Vec<T> {
     }
 }
 
-impl<T: Outputs, E: HandlerError> Outputs for Result<T, E> {
+impl<T: Outputs, E: HandlerError> Outputs for Result<T, E> {}
+
+impl<T: Emits, E: HandlerError> Emits for Result<T, E> {
     const PUBLISHES: Events = T::PUBLISHES;
 
     fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
@@ -68,7 +87,9 @@ impl<T: Outputs, E: HandlerError> Outputs for Result<T, E> {
 
 macro_rules! tuples {
     ($(($($name:ident)*))*) => { $(
-        impl<$($name: Outputs),*> Outputs for ($($name,)*) {
+        impl<$($name: Outputs),*> Outputs for ($($name,)*) {}
+
+        impl<$($name: Emits),*> Emits for ($($name,)*) {
             const PUBLISHES: Events = Events::Many(&[$($name::PUBLISHES),*]);
 
             fn collect(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
@@ -82,6 +103,57 @@ macro_rules! tuples {
 }
 
 tuples!((A)(A B)(A B C)(A B C D)(A B C D E)(A B C D E F)(A B C D E F G)(A B C D E F G H));
+
+/// What the handler of a request can return: exactly its reply `R`, or a `Result` of that.
+#[diagnostic::on_unimplemented(
+    message = "the handler of this request cannot return `{Self}`",
+    label = "expected `{R}`",
+    note = "a request is answered by exactly what its `reply = ..` names: return `{R}`, or a `Result` of it"
+)]
+pub trait Answers<R>: Sized + Send {
+    #[doc(hidden)]
+    fn answer(self) -> Result<R, Rejection>;
+}
+
+impl<R: Reply> Answers<R> for R {
+    fn answer(self) -> Result<R, Rejection> {
+        Ok(self)
+    }
+}
+
+impl<R: Reply, E: HandlerError> Answers<R> for Result<R, E> {
+    fn answer(self) -> Result<R, Rejection> {
+        self.map_err(|error| Rejection::failed(&error))
+    }
+}
+
+/// What a handler returned. A type of its own, so that rustc blames what is inside.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Returned<O>(pub(crate) O);
+
+/// What settles a delivery that asks for `K`: [`Outputs`], or [`Answers`].
+#[doc(hidden)]
+pub trait Settles<K> {
+    /// Everything that may be published.
+    const PUBLISHES: Events = Events::None;
+
+    fn settle(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection>;
+}
+
+impl<O: Outputs> Settles<NoReply> for Returned<O> {
+    const PUBLISHES: Events = O::PUBLISHES;
+
+    fn settle(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        self.0.collect(outbox)
+    }
+}
+
+impl<R: Reply, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
+    fn settle(self, _: &mut Outbox<'_>) -> Result<(), Rejection> {
+        self.0.answer().and_then(|_| Err(Rejection::unanswerable()))
+    }
+}
 
 /// Where returned events are written, each with an id that a repeated run gives it again.
 #[doc(hidden)]
@@ -187,6 +259,15 @@ impl Rejection {
 
     pub(crate) fn unpublishable(error: &crate::Error) -> Self {
         Self::new(Outcome::DeadLetter, Reason::PublishFailed, error)
+    }
+
+    /// Start-up refuses the handlers of requests, so that none comes here.
+    fn unanswerable() -> Self {
+        Self::new(
+            Outcome::DeadLetter,
+            Reason::PublishFailed,
+            &"replies are not sent in this version of typebus",
+        )
     }
 
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::{
     backend::{Capabilities, Plan, Subscription},
     error::Problem,
-    event::EventDescriptor,
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Limits, Order, Start},
     service::ServiceDescriptor,
@@ -44,7 +43,7 @@ pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
 fn filters(handler: &HandlerDescriptor) -> Vec<&'static str> {
     match handler.topic() {
         Some(topic) => vec![topic],
-        None => handler.accepts.iter().map(EventDescriptor::topic).collect(),
+        None => handler.accepts.iter().map(|event| event.topic.filter()).collect(),
     }
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn plan(service: &ServiceDescriptor, wirings: &[Wiring]) -> Plan {
         topics.dedup();
         topics
     };
-    let publishes = sorted(service.all_published().map(EventDescriptor::topic).collect());
+    let publishes = sorted(service.all_published().map(|event| event.topic.filter()).collect());
     let groups: std::collections::BTreeSet<&str> =
         service.handlers.iter().map(|h| service.group_of(h)).collect();
     let mut dead_letters: Vec<Topic> =
@@ -96,6 +95,13 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
         for argument in handler.policy.later {
             report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
         }
+        let requests = handler.accepts.iter().filter(|event| event.reply.is_some());
+        requests.for_each(|event| {
+            report(format!(
+                "{} is a request (`reply = ..`), and this version of typebus sends no replies",
+                event.type_name()
+            ));
+        });
         let patterns = filters(handler).into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
         patterns.for_each(|pattern| {
             report(format!("the pattern \"{pattern}\" cannot be subscribed to on {backend}"));

@@ -2,5 +2,5 @@
 
 pub use crate::{
     AnyEvent, Attempt, Batch, Bus, Envelope, Event, EventSet, Failure, HandlerError, Key, Metadata, OrFail,
-    Publisher, Shutdown, State, handler, service, shutdown_signal,
+    Publisher, Shutdown, State, handler, service, shutdown_signal, topology,
 };

@@ -2,21 +2,26 @@
 
 pub use std::time::Duration;
 
-use crate::attempts::Pinned;
 pub use crate::{
     attempts::Attempts,
-    check::{batch_mismatch, handler_conflict, known, name_clash, topic_mismatch, topic_missing},
-    codec::{DecodeError, EncodeError, Encoded},
-    event::{Event, EventDescriptor, EventSet, Events},
-    extract::FromDelivery,
+    check::{
+        Survey, SystemSurvey, arrivals, batch_mismatch, batch_nested, known, known_in, request_mismatch,
+        topic_mismatch, topic_missing, upcast_mismatch,
+    },
+    codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
+    event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Request},
+    extract::{AskedIn, FromDelivery},
     handler::{Handler, HandlerDescriptor, Provides, RunsIn},
-    input::{Arrival, Incoming, Input, Member},
+    input::{Arrival, Incoming, Input},
     key::{Key, KeyText},
     outcome::{HandlerError, Outcome},
     outputs::{Outbox, Outputs, Rejection},
     policy::{Backoff, DeadLetterTo, Order, Policy, Start, Unhandled},
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
+    template::TopicText,
+    topic::Hashed,
+    topology::{Topology, TopologyDescriptor},
 };
 
 /// Reads an event.
@@ -43,53 +48,8 @@ pub fn not_in_set<S>(set: &str, incoming: &Incoming<'_>) -> Result<S, DecodeErro
     Err(DecodeError::foreign(set, incoming))
 }
 
-/// `Input::from_arrival` of everything that takes one delivery.
-///
-/// # Errors
-/// The payload does not decode.
-pub fn single<M: Member>(arrival: &Arrival<'_>) -> Result<M, Rejection> {
-    crate::input::single(arrival)
-}
-
-/// `Outputs::collect` of an event or set.
-///
-/// # Errors
-/// It cannot be encoded, or is too large.
-pub fn push<S: EventSet>(event: &S, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
-    outbox.push(event)
-}
-
-/// Takes an argument after the first.
-///
-/// # Errors
-/// Whatever the extractor refuses.
-pub fn extract<A: FromDelivery>(arrival: &Arrival<'_>) -> Result<A, Rejection> {
-    A::extract(arrival.first())
-}
-
-/// The slots of a handler.
-pub fn attempts<O, H, F>(slots: usize, call: H) -> Box<dyn Attempts>
-where
-    // Named by the macro, so that rustc points at the return type where this does not hold.
-    O: Outputs,
-    H: Fn(&Arrival<'_>) -> Result<F, Rejection> + Send + 'static,
-    F: Future<Output = O> + Send + 'static,
-{
-    Box::new(Pinned::new(call, slots))
-}
-
 /// The events of a service's list.
 #[must_use]
 pub const fn published<S, E: PublishedBy<S>>() -> Events {
     E::EVENTS
 }
-
-/// An extractor that finds in `S` what it needs.
-#[diagnostic::on_unimplemented(
-    message = "a handler cannot ask for `{Self}`",
-    label = "not an extractor",
-    note = "arguments after the first are `State<_>`, `Metadata`, `Publisher<_>`, `Attempt`, `Shutdown` or your own `impl FromDelivery`"
-)]
-pub trait AskedIn<S> {}
-
-impl<S: Provides<A::Needs>, A: FromDelivery> AskedIn<S> for A {}

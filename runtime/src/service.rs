@@ -9,6 +9,11 @@ use crate::{
 };
 
 /// The list of what a program handles and publishes. Implemented by `service!`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "not a service",
+    note = "write it with `service! {{ pub {Self} = \"..\" {{ .. }} }}`"
+)]
 pub trait Service: Sized + Send + Sync + 'static {
     /// Name, handlers and events.
     const DESCRIPTOR: ServiceDescriptor;
@@ -18,6 +23,7 @@ pub trait Service: Sized + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub struct ServiceDescriptor {
     pub(crate) name: &'static str,
+    pub(crate) name_hash: u64,
     pub(crate) handlers: &'static [HandlerDescriptor],
     pub(crate) publishes: &'static [Events],
     pub(crate) broken: bool,
@@ -28,11 +34,12 @@ impl ServiceDescriptor {
     #[must_use]
     pub const fn new(
         name: &'static str,
+        name_hash: u64,
         handlers: &'static [HandlerDescriptor],
         publishes: &'static [Events],
         broken: bool,
     ) -> Self {
-        Self { name, handlers, publishes, broken }
+        Self { name, name_hash, handlers, publishes, broken }
     }
 
     /// The service's name: the envelope's `source`, and the group of its handlers.
@@ -55,7 +62,7 @@ impl ServiceDescriptor {
 
     /// Everything that is published: by the program, and by its handlers. Repeats included.
     pub fn all_published(&self) -> impl Iterator<Item = &'static EventDescriptor> {
-        self.publishes().iter().chain(self.handlers.iter().flat_map(|handler| handler.publishes.iter()))
+        self.publishes().iter().chain(self.handlers.iter().flat_map(|handler| handler.publishes().iter()))
     }
 
     /// The group of a handler.

@@ -1,12 +1,10 @@
 //! Topics and patterns: their grammar, and who receives what.
 //!
 //! A topic is tokens of `[A-Za-z0-9_-]` joined by `.`, at most 180 bytes and 16 tokens. A pattern may also use
-//! `*` for exactly one token and a trailing `>` for one or more. The first tokens `dead` and `reply` are reserved.
+//! `*` for exactly one token and a trailing `>` for one or more. The first tokens `dead` and `reply` are reserved. In a
+//! template a token may be `{field}`: it counts as `*` in every check, and its value is checked when publishing.
 
 use std::{fmt, sync::Arc};
-
-/// The most tokens a topic may have (NATS recommends no more than 16).
-pub(crate) const MAX_TOKENS: usize = 16;
 
 /// The name of a topic: a literal of an event, or a name made at run time. Cloning never allocates.
 #[derive(Clone)]
@@ -111,86 +109,111 @@ pub(crate) fn matches(pattern: &str, topic: &str) -> bool {
     tokens.next().is_none()
 }
 
+/// First tokens that belong to the bus itself.
+pub(crate) const RESERVED: [&str; 2] = ["dead", "reply"];
+
 /// Whether a topic's first token belongs to the bus itself.
 pub(crate) fn is_reserved(topic: &str) -> bool {
-    matches!(topic.split('.').next(), Some("dead" | "reply"))
+    topic.split('.').next().is_some_and(|first| RESERVED.contains(&first))
 }
 
 /// A topic or pattern as integers, so that the compiler can compare hundreds of them cheaply.
 ///
-/// Const evaluation is interpreted: a token becomes one hash, and strings are compared only where hashes agree.
+/// Const evaluation is interpreted, so the macros hash each token while they expand; strings are compared only where
+/// hashes agree.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hashed {
+pub struct Hashed {
     text: &'static str,
-    tokens: [u64; MAX_TOKENS],
-    len: usize,
-    wild: bool,
+    /// For a template, what a subscription to it asks for: `*` in the place of each `{field}`.
+    filter: Option<&'static str>,
+    /// One for each token; 1 is `*` or a `{field}`, 2 is `>`.
+    tokens: &'static [u64],
     /// All tokens together; 0 for a pattern.
     exact: u64,
+    /// Of what Kafka makes of a topic in the names of its metrics: `.` for every `_`.
+    kafka: u64,
 }
 
 const STAR: u64 = 1;
 const TAIL: u64 = 2;
 
 impl Hashed {
-    /// Hashes a topic or pattern that the grammar has already accepted.
-    pub(crate) const fn new(text: &'static str) -> Self {
-        let bytes = text.as_bytes();
-        let mut hashed = Self { text, tokens: [0; MAX_TOKENS], len: 0, wild: false, exact: FNV_OFFSET };
-        let (mut at, mut start) = (0, 0);
-        while at <= bytes.len() {
-            if at == bytes.len() || bytes[at] == b'.' {
-                if hashed.len == MAX_TOKENS {
-                    return hashed;
-                }
-                let token = match bytes {
-                    _ if at == start + 1 && bytes[start] == b'*' => STAR,
-                    _ if at == start + 1 && bytes[start] == b'>' => TAIL,
-                    _ => hash(bytes, start, at) | 1 << 63,
-                };
-                hashed.wild |= token <= TAIL;
-                hashed.exact =
-                    if hashed.wild { 0 } else { (hashed.exact ^ token).wrapping_mul(FNV_PRIME) | 1 };
-                hashed.tokens[hashed.len] = token;
-                hashed.len += 1;
-                start = at + 1;
-            }
-            at += 1;
-        }
-        hashed
+    /// A topic that has no tokens and receives nothing.
+    pub(crate) const NONE: Self = Self::new("", &[], 0, 0);
+
+    /// What a macro makes of a topic or pattern that its grammar accepts.
+    #[must_use]
+    pub const fn new(text: &'static str, tokens: &'static [u64], exact: u64, kafka: u64) -> Self {
+        Self { text, filter: None, tokens, exact, kafka }
     }
 
-    /// The text that was hashed.
+    /// What a macro makes of a topic with a `{field}`.
+    #[must_use]
+    pub const fn template(
+        text: &'static str,
+        filter: &'static str,
+        tokens: &'static [u64],
+        kafka: u64,
+    ) -> Self {
+        Self { text, filter: Some(filter), tokens, exact: 0, kafka }
+    }
+
+    /// As it was written.
     pub(crate) const fn text(&self) -> &'static str {
         self.text
     }
 
+    /// What a subscription asks for.
+    pub(crate) const fn filter(&self) -> &'static str {
+        match self.filter {
+            Some(filter) => filter,
+            None => self.text,
+        }
+    }
+
+    /// Whether a field stands in it, so that its name is known only when an event is published.
+    pub(crate) const fn is_template(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// Equal for equal topics, and 0 for every pattern.
-    #[must_use]
     pub(crate) const fn exact(&self) -> u64 {
         self.exact
     }
 
-    /// Whether this topic or pattern receives what is published on the exact `topic`.
+    /// Equal for topics that Kafka cannot keep apart in its metrics.
+    pub(crate) const fn kafka(&self) -> u64 {
+        self.kafka
+    }
+
+    /// Whether it has a `*`, a `>` or a field.
+    pub(crate) const fn is_wild(&self) -> bool {
+        self.exact == 0
+    }
+
+    /// Whether this topic or pattern receives everything that is published on `topic`.
     pub(crate) const fn receives(&self, topic: &Self) -> bool {
+        let (mine, theirs) = (self.tokens, topic.tokens);
         let mut at = 0;
-        while at < self.len {
-            match self.tokens[at] {
-                TAIL => return at < topic.len,
-                STAR if at < topic.len => {}
-                token if at < topic.len && token == topic.tokens[at] => {}
+        while at < mine.len() {
+            match mine[at] {
+                TAIL => return at < theirs.len(),
+                STAR if at < theirs.len() => {}
+                token if at < theirs.len() && token == theirs[at] => {}
                 _ => return false,
             }
             at += 1;
         }
-        self.len == topic.len && (self.wild || str_eq(self.text, topic.text))
+        mine.len() == theirs.len() && (self.is_wild() || str_eq(self.text, topic.text))
     }
 
     /// Whether some topic is received by both.
     pub(crate) const fn overlaps(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.tokens, other.tokens);
         let mut at = 0;
-        while at < self.len && at < other.len {
-            let (a, b) = (self.tokens[at], other.tokens[at]);
+        while at < mine.len() && at < theirs.len() {
+            let (a, b) = (mine[at], theirs[at]);
             if a == TAIL || b == TAIL {
                 return true;
             }
@@ -199,32 +222,13 @@ impl Hashed {
             }
             at += 1;
         }
-        self.len == other.len
+        mine.len() == theirs.len()
     }
 
-    /// Whether both are the same text.
+    /// Whether a subscription to the one is a subscription to the other.
     pub(crate) const fn same(&self, other: &Self) -> bool {
-        str_eq(self.text, other.text)
+        str_eq(self.filter(), other.filter())
     }
-}
-
-pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-pub(crate) const FNV_PRIME: u64 = 0x0100_0000_01b3;
-
-/// FNV-1a over a part of `bytes`.
-const fn hash(bytes: &[u8], from: usize, to: usize) -> u64 {
-    let mut hash = FNV_OFFSET;
-    let mut at = from;
-    while at < to {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(FNV_PRIME);
-        at += 1;
-    }
-    hash
-}
-
-/// FNV-1a of a whole string.
-pub(crate) const fn hash_str(text: &str) -> u64 {
-    hash(text.as_bytes(), 0, text.len())
 }
 
 /// `a == b` in a const context.

@@ -1,60 +1,144 @@
 //! An event's impls.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::Ident;
+use syn::{LitStr, Path, Type};
 
 use super::{EventDef, Facts};
 use crate::{
     field::FieldPath,
-    runtime::{Runtime, place, plain},
+    hash,
+    runtime::{Runtime, last_ident, place, plain},
+    topic::{self, Part},
 };
 
 impl EventDef {
     pub(super) fn expand(&self) -> TokenStream {
-        let Self { runtime, ident, facts } = self;
+        let Self { runtime, ident, facts, .. } = self;
+        let p = runtime.private();
+        let body = match facts {
+            Some(facts) => self.valid(facts),
+            None => {
+                let ty = plain(ident);
+                quote! {
+                    const DESCRIPTOR: #p::EventDescriptor = #p::EventDescriptor::broken(#ty);
+                    const FORMAT: #p::Format<Self> = #p::Format::broken();
+                }
+            }
+        };
+        let upcasts = facts.iter().flat_map(|facts| &facts.upcasts);
+        let checks = upcasts.enumerate().map(|(nth, older)| self.check_upcast(nth, older));
+        let carried = self.carried();
+        quote! {
+            #[automatically_derived]
+            impl #p::Event for #ident {
+                #body
+            }
+
+            #carried
+            #(#checks)*
+        }
+    }
+
+    fn valid(&self, facts: &Facts) -> TokenStream {
+        let Self { runtime, ident, reply, .. } = self;
+        let Facts { topic, fields, name, version, key, id, codec, upcasts } = facts;
         let p = runtime.private();
         let ty = plain(ident);
-        let descriptor = match facts {
-            Some(Facts { topic, name, version, .. }) => {
-                let kind = format!("{name}.v{version}");
-                quote!(#p::EventDescriptor::new(#ty, #name, #kind, #version, #topic))
-            }
-            None => quote!(#p::EventDescriptor::broken(#ty)),
-        };
-        let key = facts.iter().flat_map(|facts| &facts.key).map(|field| write(runtime, "write_key", field));
-        let id = facts.iter().flat_map(|facts| &facts.id).map(|field| write(runtime, "write_id", field));
-        let carried = carried(ident, &p);
+        let kind = format!("{name}.v{version}");
+        let hash = hash::hash(&kind);
+        let hashed = hash::topic(&topic.value(), &p);
+        let written = codec.as_ref().map(|_| quote!(.written_as(Self::FORMAT.content_type())));
+        let nths = 0..upcasts.len();
+        let older = (!upcasts.is_empty()).then(
+            || quote!(const OLDER: &[#p::Events] = &[#(<#ident as #p::Event>::OLDER[#nths].event()),*];),
+        );
+        let upcasting = older.as_ref().map(|_| quote!(.upcasting(#p::Events::Many(OLDER))));
+        let answered = reply.as_ref().map(|reply| {
+            let reply = quote!(#reply).to_string().replace(' ', "");
+            quote!(.answered_by(#reply))
+        });
+        let format = self.format(codec.as_ref());
+        let decoders = (!upcasts.is_empty()).then(|| {
+            let each = upcasts.iter().map(|older| {
+                let span = last_ident(older);
+                let p = runtime.private_at(span);
+                quote_spanned!(place(span)=> #p::Older::of::<#older>())
+            });
+            quote!(const OLDER: &'static [#p::Older<Self>] = &[#(#each),*];)
+        });
+        let key = key.as_ref().map(|field| write(runtime, "write_key", field));
+        let id = id.as_ref().map(|field| write(runtime, "write_id", field));
+        let topic = (!fields.is_empty()).then(|| write_topic(runtime, topic, fields));
         quote! {
+            const DESCRIPTOR: #p::EventDescriptor = {
+                #older
+                #p::EventDescriptor::new(#ty, #name, #kind, #hash, #version, #hashed)
+                    #written
+                    #upcasting
+                    #answered
+            };
+            const FORMAT: #p::Format<Self> = #format;
+            #decoders
+            #key
+            #id
+            #topic
+        }
+    }
+
+    /// What its type owes to the codec is said at the codec's name, or at the type's for JSON.
+    fn format(&self, codec: Option<&Path>) -> TokenStream {
+        match codec {
+            Some(codec) => {
+                let span = last_ident(codec);
+                let p = self.runtime.private_at(span);
+                quote_spanned!(place(span)=> #p::Format::of::<#codec>())
+            }
+            None => {
+                let span = self.ident.span();
+                let p = self.runtime.private_at(span);
+                quote_spanned!(place(span)=> #p::Format::of::<#p::Json>())
+            }
+        }
+    }
+
+    /// How it arrives and leaves.
+    fn carried(&self) -> TokenStream {
+        let Self { runtime, ident, reply, .. } = self;
+        let p = runtime.private();
+        let (asks, request) = match reply {
+            Some(reply) => {
+                let p = runtime.private_at(last_ident(reply));
+                let request = quote! {
+                    #[automatically_derived]
+                    impl #p::Request<#reply> for #ident {}
+                };
+                (quote!(#p::Exactly<#reply>), Some(request))
+            }
+            None => (quote!(#p::NoReply), None),
+        };
+        quote! {
+            #[automatically_derived]
+            impl #p::Input<#asks> for #ident {}
+
+            #[automatically_derived]
+            impl #p::Outputs for #ident {}
+
+            #request
+        }
+    }
+
+    /// Rule 10, shown at the older version.
+    fn check_upcast(&self, nth: usize, older: &Type) -> TokenStream {
+        let ident = &self.ident;
+        let span = last_ident(older);
+        let p = self.runtime.private_at(span);
+        quote_spanned! {place(span)=>
             const _: () = {
-                // Both traits name this constant: were it taken from the other trait, what that one lacks would be
-                // reported twice.
-                const EVENT: #p::EventDescriptor = #descriptor;
-
-                #[automatically_derived]
-                impl #p::Event for #ident {
-                    const DESCRIPTOR: #p::EventDescriptor = EVENT;
-                    #(#key)*
-                    #(#id)*
+                let (event, nth) = (<#ident as #p::Event>::DESCRIPTOR, #nth);
+                if let ::core::option::Option::Some(text) = #p::upcast_mismatch(&event, nth) {
+                    ::core::panic!("{}", text.as_str());
                 }
-
-                #[automatically_derived]
-                impl #p::EventSet for #ident {
-                    const EVENTS: #p::Events = #p::Events::One(&EVENT);
-
-                    fn decode(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
-                        #p::decode(incoming)
-                    }
-
-                    fn encode(
-                        &self,
-                        into: &mut #p::Encoded,
-                    ) -> ::core::result::Result<&'static #p::EventDescriptor, #p::EncodeError> {
-                        #p::encode(self, into)
-                    }
-                }
-
-                #carried
             };
         }
     }
@@ -76,34 +160,21 @@ fn write(runtime: &Runtime, method: &str, field: &FieldPath) -> TokenStream {
     }
 }
 
-/// How an event or a set arrives at a handler, and how it leaves it.
-pub(crate) fn carried(ident: &Ident, p: &TokenStream) -> TokenStream {
+/// `fn write_topic`, whose mistakes are those of the topic's literal.
+fn write_topic(runtime: &Runtime, topic: &LitStr, fields: &[FieldPath]) -> TokenStream {
+    let p = runtime.private();
+    let span: Span = place(topic.span());
+    let mut fields = fields.iter();
+    let parts = topic::template(&topic.value()).unwrap_or_default().into_iter().map(|part| match part {
+        Part::Text(text) => quote!(into.literal(#text);),
+        Part::Field(name) => {
+            let field = fields.next();
+            quote_spanned!(span=> into.field(#name, &self.#field);)
+        }
+    });
     quote! {
-        #[automatically_derived]
-        impl #p::Member for #ident {
-            const ACCEPTS: #p::Events = <Self as #p::EventSet>::EVENTS;
-
-            fn from_incoming(incoming: &#p::Incoming<'_>) -> ::core::result::Result<Self, #p::DecodeError> {
-                <Self as #p::EventSet>::decode(incoming)
-            }
-        }
-
-        #[automatically_derived]
-        impl #p::Input for #ident {
-            const ACCEPTS: #p::Events = <Self as #p::EventSet>::EVENTS;
-
-            fn from_arrival(arrival: &#p::Arrival<'_>) -> ::core::result::Result<Self, #p::Rejection> {
-                #p::single(arrival)
-            }
-        }
-
-        #[automatically_derived]
-        impl #p::Outputs for #ident {
-            const PUBLISHES: #p::Events = <Self as #p::EventSet>::EVENTS;
-
-            fn collect(self, outbox: &mut #p::Outbox<'_>) -> ::core::result::Result<(), #p::Rejection> {
-                #p::push(&self, outbox)
-            }
+        fn write_topic(&self, into: &mut #p::TopicText<'_>) {
+            #(#parts)*
         }
     }
 }

@@ -5,7 +5,10 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::{Facts, HandlerDef};
-use crate::runtime::{last_ident, place, plain};
+use crate::{
+    hash,
+    runtime::{last_ident, place, plain},
+};
 
 impl HandlerDef {
     pub(super) fn expand(&self) -> TokenStream {
@@ -46,81 +49,98 @@ impl HandlerDef {
     fn descriptor(&self, facts: &Facts, name: &str, module: &TokenStream) -> TokenStream {
         let p = self.runtime.private();
         let Facts { topic, group, policy, input, extractors, output, .. } = facts;
-        let attempts = self.attempts(facts);
-        let at_input = self.runtime.private_at(last_ident(input));
-        let at_output = self.runtime.private_at(last_ident(output));
+        let slots = self.slots(facts);
         let publishers = extractors.iter().map(|extractor| {
             let p = self.runtime.private_at(last_ident(extractor));
             quote!(<#extractor as #p::FromDelivery>::PUBLISHES)
         });
-        let topic = topic.iter().map(|topic| quote!(.on_topic(#topic)));
-        let group = group.iter().map(|group| quote!(.in_group(#group)));
+        let publishing =
+            (!extractors.is_empty()).then(|| quote!(.publishing(#p::Events::Many(&[#(#publishers),*]))));
+        let hash = hash::hash(name);
+        let topic = topic.iter().map(|topic| {
+            let hashed = hash::topic(&topic.value(), &p);
+            quote!(.on_topic(#hashed))
+        });
+        let group = group.iter().map(|group| {
+            let hash = hash::hash(&group.value());
+            quote!(.in_group(#group, #hash))
+        });
         let policy = policy.expand(&p).map(|policy| quote!(.with_policy(#policy)));
-        // What the types owe stands first and once: rustc reports the rest of the body only where that is paid.
-        quote! {{
-            let accepts = <#input as #at_input::Input>::ACCEPTS;
-            let any = <#input as #at_input::Input>::ANY;
-            let batch = <#input as #at_input::Input>::BATCH;
-            let publishes = #p::Events::Many(&[<#output as #at_output::Outputs>::PUBLISHES, #(#publishers),*]);
-            #p::HandlerDescriptor::new(#name, #module, #attempts)
-                .accepting(accepts, any, batch)
-                .publishing(publishes)
+        quote! {
+            #p::HandlerDescriptor::of::<#input, _, #output>(#name, #hash, #module, #slots)
+                #publishing
                 #(#topic)*
                 #(#group)*
                 #policy
-        }}
+        }
     }
 
     /// Decodes, extracts, calls. The future is the function's own.
-    fn attempts(&self, facts: &Facts) -> TokenStream {
+    fn slots(&self, facts: &Facts) -> TokenStream {
         let ident = &self.ident;
         let Facts { input, extractors, output, .. } = facts;
-        let at_input = self.runtime.private_at(last_ident(input));
         let names: Vec<_> = (0..extractors.len()).map(|nth| format_ident!("extracted_{nth}")).collect();
         let extract = names.iter().zip(extractors).map(|(name, extractor)| {
             let p = self.runtime.private_at(last_ident(extractor));
-            quote!(let #name = #p::extract::<#extractor>(arrival)?;)
+            quote!(let #name = <#extractor as #p::FromDelivery>::extract(arrival.first())?;)
         });
+        let arrival = if extractors.is_empty() { quote!(_) } else { quote!(arrival) };
         let span = place(ident.span());
         let at_ident = self.runtime.private_at(ident.span());
         let call = quote_spanned!(span=> ::core::result::Result::Ok(#ident(input, #(#names),*)));
         let closure = quote! {
-            |arrival| {
-                let input = <#input as #at_input::Input>::from_arrival(arrival)?;
+            |input, #arrival| {
                 #(#extract)*
                 #call
             }
         };
-        let attempts = quote_spanned!(span=> #at_ident::attempts::<#output, _, _>(slots, #closure));
-        quote!(|slots| #attempts)
+        let slots = quote_spanned! {span=>
+            #at_ident::HandlerDescriptor::slots::<#input, _, #output, _, _>(slots, #closure)
+        };
+        quote!(|slots| #slots)
     }
 
-    /// The rules that concern the handler alone, each where its mistake would be.
+    /// The rules that concern the handler alone, each shown where its mistake would be.
+    ///
+    /// They are no `const _`, since whatever that names counts as used, and rustc should say of a handler that no
+    /// service lists that it is never used.
     fn checks(&self, facts: &Facts) -> TokenStream {
+        let ident = &self.ident;
+        let p = self.runtime.private();
         let topic = match &facts.topic {
             Some(topic) => self.check("topic_mismatch", topic.span()),
             None => self.check("topic_missing", facts.input.span()),
         };
-        let batch = facts.batch.map(|word| self.check("batch_mismatch", word));
-        quote!(#topic #batch)
+        let request = self.check("request_mismatch", facts.input.span());
+        // A mistake of its own, so a constant of its own.
+        let batch = facts.batch.map(|word| {
+            let check = self.check("batch_mismatch", word);
+            quote! {
+                const _BATCHED: () = {
+                    let handler = <#ident as #p::Handler>::DESCRIPTOR;
+                    #check
+                };
+            }
+        });
+        let nested = self.check("batch_nested", facts.input.span());
+        quote! {
+            const _CHECKED: () = {
+                let handler = <#ident as #p::Handler>::DESCRIPTOR;
+                #topic
+                #request
+                #nested
+            };
+            #batch
+        }
     }
 
-    /// A check of the descriptor, whose message is shown at `span`.
-    ///
-    /// It is not a `const _`, since whatever that names counts as used, and rustc should say of a handler that no
-    /// service lists that it is never used.
     fn check(&self, rule: &str, span: Span) -> TokenStream {
-        let ident = &self.ident;
         let p = self.runtime.private_at(span);
-        let name = format_ident!("_{}", rule.to_uppercase());
         let rule = format_ident!("{rule}");
         quote_spanned! {place(span)=>
-            const #name: () = {
-                let handler = <#ident as #p::Handler>::DESCRIPTOR;
-                if let ::core::option::Option::Some(text) = #p::#rule(&handler) {
-                    ::core::panic!("{}", text.as_str());
-                }
-            };
+            if let ::core::option::Option::Some(text) = #p::#rule(&handler) {
+                ::core::panic!("{}", text.as_str());
+            }
         }
     }
 }

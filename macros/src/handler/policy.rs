@@ -19,12 +19,11 @@ const RETRY: Grammar = Grammar {
         ("backoff", "backoff = \"100ms..30s\""),
         ("jitter", "jitter = false"),
     ],
-    later: &[],
 };
 
-const BATCH: Grammar = Grammar { known: &[("max", "max = 100"), ("wait", "wait = \"20ms\"")], later: &[] };
+const BATCH: Grammar = Grammar { known: &[("max", "max = 100"), ("wait", "wait = \"20ms\"")] };
 
-const BREAKER: Grammar = Grammar { known: &[("after", "after = 20")], later: &[] };
+const BREAKER: Grammar = Grammar { known: &[("after", "after = 20")] };
 
 /// What was said; the rest has its default in the runtime.
 #[derive(Default)]

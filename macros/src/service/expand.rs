@@ -4,8 +4,12 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Attribute;
 
-use super::{Entry, ServiceDef};
-use crate::runtime::{last_ident, place};
+use super::ServiceDef;
+use crate::{
+    entries::Entry,
+    hash,
+    runtime::{last_ident, place},
+};
 
 impl ServiceDef {
     pub(super) fn expand(&self) -> TokenStream {
@@ -17,8 +21,8 @@ impl ServiceDef {
         let published_by = lists.publishes.iter().map(|entry| self.published_by(entry));
         let provides = lists.state.iter().map(|entry| self.provides(entry));
         let states = self.states();
-        let conflicts = lists.handles.iter().map(|entry| self.conflict(entry));
-        let clash = self.clash();
+        let checks = self.checks();
+        let hash = hash::hash(name);
         // Placed at the name: where a message shows the service, it shows that and not the whole `service!`.
         quote_spanned! {place(ident.span())=>
             #(#attrs)*
@@ -31,15 +35,14 @@ impl ServiceDef {
                 const DESCRIPTOR: #p::ServiceDescriptor = {
                     const HANDLERS: &[#p::HandlerDescriptor] = &[#(#handlers),*];
                     const PUBLISHES: &[#p::Events] = &[#(#published),*];
-                    #p::ServiceDescriptor::new(#name, HANDLERS, PUBLISHES, #broken)
+                    #p::ServiceDescriptor::new(#name, #hash, HANDLERS, PUBLISHES, #broken)
                 };
             }
 
             #(#published_by)*
             #(#provides)*
             #states
-            #(#conflicts)*
-            #clash
+            #checks
         }
     }
 
@@ -138,48 +141,46 @@ impl ServiceDef {
         }
     }
 
-    /// The rules for one handler among those before it, shown at its name.
-    fn conflict(&self, Entry { cfgs, ty }: &Entry) -> TokenStream {
-        let Self { ident, .. } = self;
-        let span = last_ident(ty);
-        let p = self.runtime.private_at(span);
-        let text = quote_spanned! {place(span)=>
-            let handler = <#ty as #p::RunsIn<#ident>>::LISTED;
-            let text = #p::handler_conflict(&service, &handler);
-        };
-        self.check(cfgs, span, &text)
-    }
-
-    /// The rules for all events, shown at the service's name.
-    fn clash(&self) -> TokenStream {
-        let Self { ident, .. } = self;
-        let span = ident.span();
-        let p = self.runtime.private_at(span);
-        let text = quote_spanned! {place(span)=>
-            const KNOWN: usize = #p::known(<#ident as #p::Service>::DESCRIPTOR);
-            let text = #p::name_clash::<KNOWN>(&service);
-        };
-        self.check(&[], span, &text)
-    }
-
-    /// A check that makes a `text` where something is wrong with the `service`, shown at `span`.
+    /// The rules among the handlers, each shown at a handler's name, and those for all events, at the service's.
     ///
-    /// The descriptors are variables: a reference to a constant would be a constant of its own, and the compiler
-    /// would look at the whole service once more for each.
-    fn check(&self, cfgs: &[Attribute], span: Span, text: &TokenStream) -> TokenStream {
-        let Self { ident, .. } = self;
+    /// The compiler looks at the whole service once; each handler then asks what was found.
+    fn checks(&self) -> TokenStream {
+        let Self { ident, lists, .. } = self;
+        let p = self.runtime.private();
         let outer = self.cfgs();
-        let p = self.runtime.private_at(span);
-        quote_spanned! {place(span)=>
-            #(#outer)* #(#cfgs)*
+        let conflicts = lists.handles.iter().map(|Entry { cfgs, ty }| {
+            let span = last_ident(ty);
+            let p = self.runtime.private_at(span);
+            check(
+                cfgs,
+                span,
+                &quote_spanned! {place(span)=>
+                    SURVEY.conflict(&SERVICE, &<#ty as #p::RunsIn<#ident>>::LISTED)
+                },
+            )
+        });
+        let clash = check(&[], ident.span(), &quote_spanned!(place(ident.span())=> SURVEY.clash()));
+        quote! {
+            #(#outer)*
             const _: () = {
-                let service = <#ident as #p::Service>::DESCRIPTOR;
-                #text
-                if let ::core::option::Option::Some(text) = text {
-                    ::core::panic!("{}", text.as_str());
-                }
+                static SERVICE: #p::ServiceDescriptor = <#ident as #p::Service>::DESCRIPTOR;
+                static SURVEY: #p::Survey<{ #p::known(SERVICE) }> = #p::Survey::of(&SERVICE);
+                #(#conflicts)*
+                #clash
             };
         }
+    }
+}
+
+/// A check whose `text`, where there is one, is shown at `span`.
+pub(crate) fn check(cfgs: &[Attribute], span: Span, text: &TokenStream) -> TokenStream {
+    quote_spanned! {place(span)=>
+        #(#cfgs)*
+        const _: () = {
+            if let ::core::option::Option::Some(text) = #text {
+                ::core::panic!("{}", text.as_str());
+            }
+        };
     }
 }
 

@@ -91,20 +91,22 @@ impl Table {
             if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
                 table.any = Some(at);
             }
-            let accepted = handler.accepts.iter().filter(|event| event.topic.text() == topic.as_str());
-            table.kinds.extend(accepted.map(|event| Kind {
-                opening: Opening::new(event.kind),
-                event,
-                handler: at,
-            }));
+            let accepted = handler.accepts.iter().filter(|event| matches(event.topic.filter(), topic));
+            accepted.for_each(|event| table.add(event, at));
         }
-        let mut here = known.iter().filter(|event| event.topic.text() == topic.as_str());
+        let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
             && here.all(|other| other.kind == first.kind)
         {
             table.sole = Some(first);
         }
         table
+    }
+
+    /// An event that a handler takes, and the older versions that it is made from.
+    fn add(&mut self, event: &'static EventDescriptor, handler: usize) {
+        self.kinds.push(Kind { opening: Opening::new(event.kind), event, handler });
+        event.upcasts.iter().for_each(|older| self.add(older, handler));
     }
 
     fn resolve(&self, delivery: &Delivery) -> Route {
@@ -124,15 +126,25 @@ impl Table {
         let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
-        if let Some(Kind { event, handler, .. }) = self.kinds.iter().find(|known| known.event.name == name) {
-            if event.version == version {
-                return Route::Handler(*handler, Some(event));
-            }
-            let text =
-                format!("`{name}` is handled in version {}, and this is version {version}", event.version);
-            return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, text)));
+        let mut versions = self.kinds.iter().filter(|known| known.event.name == name);
+        if let Some(Kind { event, handler, .. }) =
+            versions.clone().find(|known| known.event.version == version)
+        {
+            return Route::Handler(*handler, Some(event));
+        }
+        if let Some(Kind { handler, .. }) = versions.next() {
+            return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, self.known(name, version))));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
+    }
+
+    fn known(&self, name: &str, version: u16) -> String {
+        let versions = self.kinds.iter().filter(|known| known.event.name == name);
+        let mut versions: Vec<_> = versions.map(|known| known.event.version).collect();
+        versions.sort_unstable();
+        let versions: Vec<_> = versions.iter().map(u16::to_string).collect();
+        let versions = versions.join(" and ");
+        format!("`{name}` is handled in version {versions}, and this is version {version}")
     }
 
     /// A message without an envelope: it is the only event of its topic, version 1 unless that has another.

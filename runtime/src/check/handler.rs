@@ -1,0 +1,110 @@
+//! The rules that concern a handler alone.
+
+use super::text::Text;
+use crate::{
+    event::{EventDescriptor, Events},
+    handler::HandlerDescriptor,
+};
+
+/// Rule 2: a handler's topic or pattern receives its events.
+#[must_use]
+pub const fn topic_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
+    let Some(topic) = &handler.topic else { return None };
+    if handler.broken {
+        return None;
+    }
+    let mut at = 0;
+    while let Some(event) = handler.accepts.get(at) {
+        if !event.broken && !topic.receives(&event.topic) {
+            return Some(
+                Text::NEW
+                    .add("handler \"")
+                    .add(handler.name)
+                    .add("\" listens to \"")
+                    .add(topic.text())
+                    .add("\", but ")
+                    .add(event.ty)
+                    .add(" is published on \"")
+                    .add(event.topic.text())
+                    .add("\"; listen to that topic, or leave `topic` out"),
+            );
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Rule 2: a handler of any event has a topic of its own.
+#[must_use]
+pub const fn topic_missing(handler: &HandlerDescriptor) -> Option<Text> {
+    if handler.broken || !handler.any || handler.topic.is_some() {
+        return None;
+    }
+    Some(
+        Text::NEW
+            .add("handler \"")
+            .add(handler.name)
+            .add("\" takes any event, so it has no topic to listen to; say which, as in `#[handler(topic = \"shop.>\")]`"),
+    )
+}
+
+/// Rule 9: `batch(..)` goes with `Batch<_>`.
+#[must_use]
+pub const fn batch_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
+    if handler.broken || handler.batch || handler.nested {
+        return None;
+    }
+    Some(
+        Text::NEW
+            .add("`batch` is for a handler that takes a `Batch<_>`, and \"")
+            .add(handler.name)
+            .add("\" takes one delivery at a time"),
+    )
+}
+
+/// Rule 9: a batch is the whole of what arrives.
+#[must_use]
+pub const fn batch_nested(handler: &HandlerDescriptor) -> Option<Text> {
+    if handler.broken || !handler.nested {
+        return None;
+    }
+    let text = Text::NEW.add("handler ").quote(handler.name).add(" takes a batch inside another type; ");
+    Some(text.add("write it the other way round, as in `Batch<Envelope<OrderPlaced>>`"))
+}
+
+/// Rule 7: a request has a handler of its own, since each is answered by its own reply.
+#[must_use]
+pub const fn request_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
+    if handler.broken {
+        return None;
+    }
+    let together = match handler.accepts {
+        Events::One(_) if handler.batch => "in a batch",
+        Events::Many(_) => "with other events",
+        Events::None | Events::One(_) => return None,
+    };
+    let Some((event, reply)) = first_request(&handler.accepts) else { return None };
+    Some(
+        Text::NEW
+            .add("handler \"")
+            .add(handler.name)
+            .add("\" takes ")
+            .event(event)
+            .add(" ")
+            .add(together)
+            .add(", but a request is answered by its own ")
+            .add(reply)
+            .add("; give it a handler that takes it alone"),
+    )
+}
+
+const fn first_request(events: &Events) -> Option<(&'static EventDescriptor, &'static str)> {
+    let mut at = 0;
+    while let Some(event) = events.get(at) {
+        if let (false, Some(reply)) = (event.broken, event.reply) {
+            return Some((event, reply));
+        }
+        at += 1;
+    }
+    None
+}

@@ -1,0 +1,427 @@
+//! The rules among the handlers and events of one service.
+
+use super::{
+    catalog::{Catalog, filter, takes, weigh},
+    sorted::{Sorted, mix},
+    text::Text,
+};
+use crate::{
+    event::{EventDescriptor, Events},
+    handler::HandlerDescriptor,
+    policy::{Order, Start},
+    service::ServiceDescriptor,
+    topic::{Hashed, str_eq},
+};
+
+/// How many handlers, events and topics a service counts, repeats included: the `N` of its [`Survey`].
+#[must_use]
+pub const fn known(service: ServiceDescriptor) -> usize {
+    let mut sum = weigh(&Events::Many(service.publishes));
+    let mut at = 0;
+    while at < service.handlers.len() {
+        let handler = &service.handlers[at];
+        sum += 2 + weigh(&handler.accepts) + weigh(&handler.publishes[0]) + weigh(&handler.publishes[1]);
+        at += 1;
+    }
+    sum
+}
+
+/// Which handlers of a service get in each other's way: made once, and asked by each handler and by the service.
+#[derive(Debug)]
+pub struct Survey<const N: usize> {
+    /// The handlers by their names.
+    names: Sorted<N>,
+    /// For each handler 1 + the index of an earlier one that it conflicts with.
+    against: [u16; N],
+    /// Handlers that another conflicts with.
+    with: [bool; N],
+    catalog: Catalog<N>,
+}
+
+impl<const N: usize> Survey<N> {
+    /// Looks at everything once.
+    #[must_use]
+    pub const fn of(service: &ServiceDescriptor) -> Self {
+        let mut survey =
+            Self { names: Sorted::NEW, against: [0; N], with: [false; N], catalog: Catalog::NEW };
+        survey.catalog.add(&Events::Many(service.publishes));
+        let mut at = 0;
+        while at < service.handlers.len() {
+            let handler = &service.handlers[at];
+            if !handler.broken {
+                survey.catalog.add(&handler.accepts);
+                survey.catalog.add(&handler.publishes[0]);
+                survey.catalog.add(&handler.publishes[1]);
+                survey.names.push(handler.name_hash, at);
+            }
+            at += 1;
+        }
+        survey.catalog.settle();
+        survey.names.sort();
+        at = 0;
+        while at < survey.names.len() {
+            if survey.names.repeats(at) {
+                survey.note(survey.names.index(at - 1), survey.names.index(at));
+            }
+            at += 1;
+        }
+        survey.note_routes(service);
+        survey
+    }
+
+    const fn note(&mut self, before: usize, index: usize) {
+        if self.against[index] == 0 {
+            self.against[index] = 1 + before as u16;
+            (self.with[index], self.with[before]) = (true, true);
+        }
+    }
+
+    /// Rule 4: notes handlers that have an event, a subscription, or an overlapping pattern in common.
+    const fn note_routes(&mut self, service: &ServiceDescriptor) {
+        let mut routes = Routes::<N>::NEW;
+        let mut at = 0;
+        while at < service.handlers.len() {
+            if !service.handlers[at].broken {
+                routes.add(service, at);
+            }
+            at += 1;
+        }
+        routes.events.sort();
+        routes.topics.sort();
+        at = 1;
+        while at < routes.events.len() {
+            let (before, index) = (routes.events.index(at - 1), routes.events.index(at));
+            if routes.events.repeats(at) && before != index {
+                self.note(before, index);
+            }
+            at += 1;
+        }
+        at = 1;
+        while at < routes.topics.len() {
+            let (before, index) = (routes.topics.index(at - 1), routes.topics.index(at));
+            if routes.topics.repeats(at)
+                && before != index
+                && unlike(&service.handlers[before], &service.handlers[index]).is_some()
+            {
+                self.note(before, index);
+            }
+            at += 1;
+        }
+        at = 0;
+        while at < routes.patterns.len() {
+            self.note_pattern(service, &routes, routes.patterns.index(at));
+            at += 1;
+        }
+    }
+
+    /// Patterns are compared with everything; they are few.
+    const fn note_pattern(&mut self, service: &ServiceDescriptor, routes: &Routes<N>, index: usize) {
+        let own = group_hash(service, &service.handlers[index]);
+        let mut at = 0;
+        while at < routes.len {
+            let other = routes.handlers[at] as usize;
+            if other != index
+                && routes.groups[at] == own
+                && overlap(&service.handlers[other], &service.handlers[index]).is_some()
+            {
+                let (before, after) = if other < index { (other, index) } else { (index, other) };
+                if pair_conflict(service, &service.handlers[before], &service.handlers[after]).is_some() {
+                    self.note(before, after);
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Rules 3 and 4, for one handler among those before it in the service's list.
+    #[must_use]
+    pub const fn conflict(&self, service: &ServiceDescriptor, handler: &HandlerDescriptor) -> Option<Text> {
+        if handler.broken || service.broken {
+            return None;
+        }
+        let mut at = self.names.first(handler.name_hash);
+        while self.names.has(at, handler.name_hash) {
+            let index = self.names.index(at);
+            if service.handlers[index].is(handler) {
+                let noted = self.against[index];
+                if noted != 0
+                    && let Some(text) = conflict(service, &service.handlers[noted as usize - 1], handler)
+                {
+                    return Some(text);
+                }
+                // One that is listed twice is found at its first place, whichever of the two asks.
+                if self.names.has(at + 1, handler.name_hash)
+                    && service.handlers[self.names.index(at + 1)].is(handler)
+                {
+                    return Some(listed_twice(handler));
+                }
+                // What one pattern brings and another handler takes is a conflict of the two, and was told.
+                if self.with[index] {
+                    return None;
+                }
+                break;
+            }
+            at += 1;
+        }
+        let event = self.catalog.caught(handler, None);
+        match event {
+            Some(event) => Some(caught(handler, event)),
+            None => None,
+        }
+    }
+
+    /// Rule 1, for everything that the service knows.
+    #[must_use]
+    pub const fn clash(&self) -> Option<Text> {
+        self.catalog.clash()
+    }
+}
+
+/// What the handlers of a service listen to, in numbers.
+struct Routes<const N: usize> {
+    /// Of (group, topic, event), for each handler.
+    events: Sorted<N>,
+    /// Of (group, topic).
+    topics: Sorted<N>,
+    /// Handlers with a pattern.
+    patterns: Sorted<N>,
+    /// Every handler with the hash of its group.
+    handlers: [u16; N],
+    groups: [u64; N],
+    len: usize,
+}
+
+impl<const N: usize> Routes<N> {
+    const NEW: Self = Self {
+        events: Sorted::NEW,
+        topics: Sorted::NEW,
+        patterns: Sorted::NEW,
+        handlers: [0; N],
+        groups: [0; N],
+        len: 0,
+    };
+
+    const fn add(&mut self, service: &ServiceDescriptor, index: usize) {
+        let handler = &service.handlers[index];
+        let group = group_hash(service, handler);
+        (self.handlers[self.len], self.groups[self.len]) = (index as u16, group);
+        self.len += 1;
+        let (mut at, mut wild) = (0, false);
+        while let Some(filter) = filter(handler, at) {
+            self.topics.push(mix(group, route(filter)), index);
+            wild |= filter.is_wild();
+            at += 1;
+        }
+        if wild {
+            self.patterns.push(0, index);
+        }
+        if handler.any {
+            self.events.push(mix(group, 1), index);
+        }
+        self.add_events(handler, group, &handler.accepts, index);
+    }
+
+    const fn add_events(&mut self, handler: &HandlerDescriptor, group: u64, events: &Events, index: usize) {
+        match events {
+            Events::None => {}
+            Events::One(event) => {
+                // Two handlers of one request answer twice, whatever their groups.
+                let group = if event.reply.is_some() { 2 } else { group };
+                self.events.push(mix(group, event.hash), index);
+                self.add_events(handler, group, &event.upcasts, index);
+            }
+            Events::Many(parts) => {
+                let mut at = 0;
+                while at < parts.len() {
+                    self.add_events(handler, group, &parts[at], index);
+                    at += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Equal for what is one subscription on a broker.
+pub(super) const fn route(filter: &Hashed) -> u64 {
+    if filter.is_wild() { filter.kafka() } else { filter.exact() }
+}
+
+pub(super) const fn group_hash(service: &ServiceDescriptor, handler: &HandlerDescriptor) -> u64 {
+    if handler.group_hash == 0 { service.name_hash } else { handler.group_hash }
+}
+
+pub(super) const fn group<'a>(service: &'a ServiceDescriptor, handler: &'a HandlerDescriptor) -> &'a str {
+    match handler.group {
+        Some(group) => group,
+        None => service.name,
+    }
+}
+
+const fn conflict(
+    service: &ServiceDescriptor,
+    other: &HandlerDescriptor,
+    handler: &HandlerDescriptor,
+) -> Option<Text> {
+    if str_eq(other.name, handler.name) {
+        if other.is(handler) {
+            return Some(listed_twice(handler));
+        }
+        return Some(
+            Text::NEW
+                .add("two handlers are named \"")
+                .add(handler.name)
+                .add("\" (in ")
+                .add(other.module)
+                .add(" and ")
+                .add(handler.module)
+                .add("); configuration, ids and dead letters know a handler by its name, so rename one"),
+        );
+    }
+    pair_conflict(service, other, handler)
+}
+
+const fn listed_twice(handler: &HandlerDescriptor) -> Text {
+    Text::NEW.add("handler ").quote(handler.name).add(" is listed twice; list it once")
+}
+
+/// Rule 3.
+pub(super) const fn caught(handler: &HandlerDescriptor, event: &EventDescriptor) -> Text {
+    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ");
+    let text = match handler.topic {
+        Some(topic) => text.quote(topic.text()),
+        None => text.add("the topic of its event"),
+    };
+    text.add(", which also brings ")
+        .event(event)
+        .add(", and it does not take that; take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
+}
+
+/// Rule 4: two handlers of one service.
+const fn pair_conflict(
+    service: &ServiceDescriptor,
+    a: &HandlerDescriptor,
+    b: &HandlerDescriptor,
+) -> Option<Text> {
+    let both = Text::NEW.add("handlers \"").add(a.name).add("\" and \"").add(b.name).add("\" ");
+    if let Some(event) = shared(&a.accepts, b)
+        && let Some(reply) = event.reply
+    {
+        return Some(
+            both.add("both answer the request ")
+                .event(event)
+                .add("; one request has one ")
+                .add(reply)
+                .add(", so leave one out"),
+        );
+    }
+    if !str_eq(group(service, a), group(service, b)) {
+        return None;
+    }
+    let Some((mine, theirs)) = overlap(a, b) else { return None };
+    if !mine.same(theirs) {
+        return Some(
+            both.add("of group \"")
+                .add(group(service, a))
+                .add("\" listen to \"")
+                .add(mine.text())
+                .add("\" and \"")
+                .add(theirs.text())
+                .add("\", which overlap: a message on both would be handled once by either; give one a `group` of its own"),
+        );
+    }
+    if a.any && b.any {
+        return Some(
+            both.add("both take every event of \"")
+                .add(mine.text())
+                .add("\" in group \"")
+                .add(group(service, a))
+                .add("\"; one delivery has one handler, so give one a `group` of its own"),
+        );
+    }
+    if let Some(event) = shared(&a.accepts, b) {
+        return Some(
+            both.add("both take ")
+                .event(event)
+                .add(" in group \"")
+                .add(group(service, a))
+                .add("\"; one delivery has one handler, so give one a `group` of its own"),
+        );
+    }
+    let Some(what) = unlike(a, b) else { return None };
+    Some(
+        both.add("share the subscription of group \"")
+            .add(group(service, a))
+            .add("\" to \"")
+            .add(mine.text())
+            .add("\", ")
+            .add(what)
+            .add("; make them agree, or give one a `group` of its own"),
+    )
+}
+
+/// Why two handlers cannot share a subscription.
+const fn unlike(a: &HandlerDescriptor, b: &HandlerDescriptor) -> Option<&'static str> {
+    if a.any != b.any {
+        Some("where one of them takes every event")
+    } else if a.batch || b.batch {
+        Some("one of them takes batches, and a `Batch` handler is alone in its subscription")
+    } else if !same_order(a.policy.order, b.policy.order) {
+        Some("with different `order`")
+    } else if !same_start(a.policy.start, b.policy.start) {
+        Some("with different `start`")
+    } else {
+        None
+    }
+}
+
+/// The topics or patterns by which two handlers can get the same message.
+pub(super) const fn overlap<'a>(
+    a: &'a HandlerDescriptor,
+    b: &'a HandlerDescriptor,
+) -> Option<(&'a Hashed, &'a Hashed)> {
+    let mut i = 0;
+    while let Some(mine) = filter(a, i) {
+        let mut j = 0;
+        while let Some(theirs) = filter(b, j) {
+            if mine.overlaps(theirs) {
+                return Some((mine, theirs));
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    None
+}
+
+/// An event that both take, in a version that both read.
+pub(super) const fn shared(events: &Events, other: &HandlerDescriptor) -> Option<&'static EventDescriptor> {
+    match events {
+        Events::None => None,
+        Events::One(event) if event.broken => None,
+        Events::One(event) if takes(&other.accepts, event) => Some(event),
+        Events::One(event) => shared(&event.upcasts, other),
+        Events::Many(parts) => {
+            let mut at = 0;
+            while at < parts.len() {
+                let found = shared(&parts[at], other);
+                if found.is_some() {
+                    return found;
+                }
+                at += 1;
+            }
+            None
+        }
+    }
+}
+
+const fn same_order(a: Order, b: Order) -> bool {
+    a as u8 == b as u8
+}
+
+const fn same_start(a: Option<Start>, b: Option<Start>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a as u8 == b as u8,
+        _ => false,
+    }
+}
