@@ -1,6 +1,6 @@
 //! The rules that the compiler checks, as const functions that return what is wrong.
 //!
-//! The `panic!` itself stands in a `const _` that the macros emit, since that is what carries the place in the
+//! Whatever is wrong is [`refuse`]d in a `const` that the macros emit, since that is what carries the place in the
 //! user's source. Rules are numbered as in the documentation. A descriptor that is `broken` already has an error,
 //! and every rule passes over it.
 //!
@@ -17,6 +17,19 @@ mod system;
 mod text;
 
 pub use event::upcast_mismatch;
-pub use handler::{batch_mismatch, batch_nested, request_mismatch, topic_mismatch, topic_missing};
+pub use handler::{batch_mismatch, input_mismatch, topic_mismatch};
 pub use service::{Survey, known};
 pub use system::{SystemSurvey, arrivals, known_in};
+
+use self::text::Text;
+
+/// Ends the compilation where something is wrong; rustc shows the place of the call.
+///
+/// # Panics
+/// There is a text.
+#[track_caller]
+pub const fn refuse(wrong: Option<Text>) {
+    if let Some(text) = wrong {
+        panic!("{}", text.as_str());
+    }
+}

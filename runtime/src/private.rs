@@ -5,8 +5,8 @@ pub use std::time::Duration;
 pub use crate::{
     attempts::Attempts,
     check::{
-        Survey, SystemSurvey, arrivals, batch_mismatch, batch_nested, known, known_in, request_mismatch,
-        topic_mismatch, topic_missing, upcast_mismatch,
+        Survey, SystemSurvey, arrivals, batch_mismatch, input_mismatch, known, known_in, refuse,
+        topic_mismatch, upcast_mismatch,
     },
     codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
     event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Request},

@@ -134,12 +134,7 @@ impl EventDef {
         let span = last_ident(older);
         let p = self.runtime.private_at(span);
         quote_spanned! {place(span)=>
-            const _: () = {
-                let (event, nth) = (<#ident as #p::Event>::DESCRIPTOR, #nth);
-                if let ::core::option::Option::Some(text) = #p::upcast_mismatch(&event, nth) {
-                    ::core::panic!("{}", text.as_str());
-                }
-            };
+            const _: () = #p::refuse(#p::upcast_mismatch(<#ident as #p::Event>::DESCRIPTOR, #nth));
         }
     }
 }

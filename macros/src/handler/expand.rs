@@ -2,7 +2,6 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned;
 
 use super::{Facts, HandlerDef};
 use crate::{
@@ -105,42 +104,26 @@ impl HandlerDef {
     /// They are no `const _`, since whatever that names counts as used, and rustc should say of a handler that no
     /// service lists that it is never used.
     fn checks(&self, facts: &Facts) -> TokenStream {
-        let ident = &self.ident;
-        let p = self.runtime.private();
-        let topic = match &facts.topic {
-            Some(topic) => self.check("topic_mismatch", topic.span()),
-            None => self.check("topic_missing", facts.input.span()),
-        };
-        let request = self.check("request_mismatch", facts.input.span());
-        // A mistake of its own, so a constant of its own.
-        let batch = facts.batch.map(|word| {
-            let check = self.check("batch_mismatch", word);
-            quote! {
-                const _BATCHED: () = {
-                    let handler = <#ident as #p::Handler>::DESCRIPTOR;
-                    #check
-                };
-            }
+        let topic = facts.topic.iter().map(|topic| self.check("topic_mismatch", topic.span()));
+        let input = self.check("input_mismatch", last_ident(&facts.input));
+        // It is written beside any of the others, so it has a constant of its own.
+        let batch = facts.batch.iter().map(|word| {
+            let check = self.check("batch_mismatch", *word);
+            quote!(const _BATCH: () = #check;)
         });
-        let nested = self.check("batch_nested", facts.input.span());
         quote! {
             const _CHECKED: () = {
-                let handler = <#ident as #p::Handler>::DESCRIPTOR;
-                #topic
-                #request
-                #nested
+                #(#topic;)*
+                #input
             };
-            #batch
+            #(#batch)*
         }
     }
 
     fn check(&self, rule: &str, span: Span) -> TokenStream {
+        let ident = &self.ident;
         let p = self.runtime.private_at(span);
         let rule = format_ident!("{rule}");
-        quote_spanned! {place(span)=>
-            if let ::core::option::Option::Some(text) = #p::#rule(&handler) {
-                ::core::panic!("{}", text.as_str());
-            }
-        }
+        quote_spanned!(place(span)=> #p::refuse(#p::#rule(<#ident as #p::Handler>::DESCRIPTOR)))
     }
 }

@@ -8,7 +8,7 @@ use super::ServiceDef;
 use crate::{
     entries::Entry,
     hash,
-    runtime::{last_ident, place},
+    runtime::{Runtime, last_ident, place},
 };
 
 impl ServiceDef {
@@ -152,14 +152,16 @@ impl ServiceDef {
             let span = last_ident(ty);
             let p = self.runtime.private_at(span);
             check(
+                &self.runtime,
                 cfgs,
                 span,
                 &quote_spanned! {place(span)=>
-                    SURVEY.conflict(&SERVICE, &<#ty as #p::RunsIn<#ident>>::LISTED)
+                    SURVEY.conflict(&SERVICE, <#ty as #p::RunsIn<#ident>>::LISTED)
                 },
             )
         });
-        let clash = check(&[], ident.span(), &quote_spanned!(place(ident.span())=> SURVEY.clash()));
+        let clash =
+            check(&self.runtime, &[], ident.span(), &quote_spanned!(place(ident.span())=> SURVEY.clash()));
         quote! {
             #(#outer)*
             const _: () = {
@@ -173,14 +175,11 @@ impl ServiceDef {
 }
 
 /// A check whose `text`, where there is one, is shown at `span`.
-pub(crate) fn check(cfgs: &[Attribute], span: Span, text: &TokenStream) -> TokenStream {
+pub(crate) fn check(runtime: &Runtime, cfgs: &[Attribute], span: Span, text: &TokenStream) -> TokenStream {
+    let p = runtime.private_at(span);
     quote_spanned! {place(span)=>
         #(#cfgs)*
-        const _: () = {
-            if let ::core::option::Option::Some(text) = #text {
-                ::core::panic!("{}", text.as_str());
-            }
-        };
+        const _: () = #p::refuse(#text);
     }
 }
 

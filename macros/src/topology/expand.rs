@@ -6,7 +6,7 @@ use quote::{format_ident, quote, quote_spanned};
 use super::TopologyDef;
 use crate::{
     entries::Entry,
-    runtime::{last_ident, place, plain},
+    runtime::{Runtime, last_ident, place, plain},
     service::check,
 };
 
@@ -58,7 +58,7 @@ impl TopologyDef {
         let services = lists.services.iter().flat_map(|entry| {
             ["conflict", "dead", "orphans", "caught"].map(|rule| {
                 let service = self.service(&Entry { cfgs: Vec::new(), ty: entry.ty.clone() });
-                ask(rule, entry, &service, rule != "caught")
+                ask(&self.runtime, rule, entry, &service, rule != "caught")
             })
         });
         let entries = [
@@ -69,12 +69,12 @@ impl TopologyDef {
         let entries = entries.into_iter().flat_map(|(rule, list)| {
             list.iter().map(move |entry| {
                 let events = self.events(&Entry { cfgs: Vec::new(), ty: entry.ty.clone() });
-                ask(rule, entry, &events, true)
+                ask(&self.runtime, rule, entry, &events, true)
             })
         });
         let span: Span = ident.span();
         let whole = [quote!(SURVEY.clash()), quote!(SURVEY.cycle(&SYSTEM))];
-        let whole = whole.into_iter().map(|text| check(&[], span, &text));
+        let whole = whole.into_iter().map(|text| check(&self.runtime, &[], span, &text));
         quote! {
             static SYSTEM: #p::TopologyDescriptor = <#ident as #p::Topology>::DESCRIPTOR;
             static SURVEY: #p::SystemSurvey<{ #p::known_in(SYSTEM) }, { #p::arrivals(SYSTEM) }> =
@@ -87,9 +87,9 @@ impl TopologyDef {
 }
 
 /// Asks the survey whether an entry breaks a rule.
-fn ask(rule: &str, entry: &Entry, about: &TokenStream, with_system: bool) -> TokenStream {
+fn ask(runtime: &Runtime, rule: &str, entry: &Entry, about: &TokenStream, with_system: bool) -> TokenStream {
     let span = last_ident(&entry.ty);
     let rule = format_ident!("{rule}", span = place(span));
     let system = with_system.then(|| quote_spanned!(place(span)=> &SYSTEM,));
-    check(&entry.cfgs, span, &quote_spanned!(place(span)=> SURVEY.#rule(#system &#about)))
+    check(runtime, &entry.cfgs, span, &quote_spanned!(place(span)=> SURVEY.#rule(#system &#about)))
 }

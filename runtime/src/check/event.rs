@@ -5,7 +5,7 @@ use crate::{event::EventDescriptor, topic::str_eq};
 
 /// Rule 10: the `nth` that an event upcasts is an older version of itself.
 #[must_use]
-pub const fn upcast_mismatch(event: &EventDescriptor, nth: usize) -> Option<Text> {
+pub const fn upcast_mismatch(event: EventDescriptor, nth: usize) -> Option<Text> {
     let Some(older) = event.upcasts.get(nth) else { return None };
     if event.broken || older.broken {
         return None;

@@ -8,7 +8,7 @@ use crate::{
 
 /// Rule 2: a handler's topic or pattern receives its events.
 #[must_use]
-pub const fn topic_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
+pub const fn topic_mismatch(handler: HandlerDescriptor) -> Option<Text> {
     let Some(topic) = &handler.topic else { return None };
     if handler.broken {
         return None;
@@ -34,23 +34,31 @@ pub const fn topic_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
     None
 }
 
-/// Rule 2: a handler of any event has a topic of its own.
+/// Rules 2, 7 and 9, as far as they concern what a handler takes.
 #[must_use]
-pub const fn topic_missing(handler: &HandlerDescriptor) -> Option<Text> {
-    if handler.broken || !handler.any || handler.topic.is_some() {
-        return None;
+pub const fn input_mismatch(handler: HandlerDescriptor) -> Option<Text> {
+    if handler.broken {
+        None
+    } else if handler.any && handler.topic.is_none() {
+        Some(topic_missing(&handler))
+    } else if handler.nested {
+        Some(batch_nested(&handler))
+    } else {
+        request_mismatch(&handler)
     }
-    Some(
-        Text::NEW
-            .add("handler \"")
-            .add(handler.name)
-            .add("\" takes any event, so it has no topic to listen to; say which, as in `#[handler(topic = \"shop.>\")]`"),
-    )
+}
+
+/// Rule 2: a handler of any event has a topic of its own.
+const fn topic_missing(handler: &HandlerDescriptor) -> Text {
+    Text::NEW
+        .add("handler ")
+        .quote(handler.name)
+        .add(" takes any event, so it has no topic to listen to; say which, as in `#[handler(topic = \"shop.>\")]`")
 }
 
 /// Rule 9: `batch(..)` goes with `Batch<_>`.
 #[must_use]
-pub const fn batch_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
+pub const fn batch_mismatch(handler: HandlerDescriptor) -> Option<Text> {
     if handler.broken || handler.batch || handler.nested {
         return None;
     }
@@ -63,21 +71,13 @@ pub const fn batch_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
 }
 
 /// Rule 9: a batch is the whole of what arrives.
-#[must_use]
-pub const fn batch_nested(handler: &HandlerDescriptor) -> Option<Text> {
-    if handler.broken || !handler.nested {
-        return None;
-    }
+const fn batch_nested(handler: &HandlerDescriptor) -> Text {
     let text = Text::NEW.add("handler ").quote(handler.name).add(" takes a batch inside another type; ");
-    Some(text.add("write it the other way round, as in `Batch<Envelope<OrderPlaced>>`"))
+    text.add("write it the other way round, as in `Batch<Envelope<OrderPlaced>>`")
 }
 
 /// Rule 7: a request has a handler of its own, since each is answered by its own reply.
-#[must_use]
-pub const fn request_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
-    if handler.broken {
-        return None;
-    }
+const fn request_mismatch(handler: &HandlerDescriptor) -> Option<Text> {
     let together = match handler.accepts {
         Events::One(_) if handler.batch => "in a batch",
         Events::Many(_) => "with other events",

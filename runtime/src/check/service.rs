@@ -135,7 +135,8 @@ impl<const N: usize> Survey<N> {
 
     /// Rules 3 and 4, for one handler among those before it in the service's list.
     #[must_use]
-    pub const fn conflict(&self, service: &ServiceDescriptor, handler: &HandlerDescriptor) -> Option<Text> {
+    pub const fn conflict(&self, service: &ServiceDescriptor, handler: HandlerDescriptor) -> Option<Text> {
+        let handler = &handler;
         if handler.broken || service.broken {
             return None;
         }
