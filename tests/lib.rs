@@ -5,6 +5,8 @@
 //! the hour of [`patiently`].
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+pub mod carrier;
+
 use std::{
     collections::BTreeMap,
     fmt,

@@ -6,6 +6,8 @@ mod entries;
 mod errors;
 mod event;
 mod event_set;
+#[cfg(test)]
+mod expansion;
 mod field;
 mod handler;
 mod handler_error;
