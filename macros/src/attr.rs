@@ -12,7 +12,7 @@ use crate::{
     duration,
     errors::Errors,
     nearest::{list, suggest},
-    runtime::plain,
+    runtime::{opened, plain},
 };
 
 /// The arguments that a macro knows.
@@ -53,7 +53,7 @@ impl Args {
     /// Reads arguments separated by commas.
     pub(crate) fn parse(tokens: TokenStream, grammar: &Grammar, errors: &mut Errors) -> Self {
         let mut args = Self::default();
-        let tokens: Vec<_> = tokens.into_iter().collect();
+        let tokens: Vec<_> = opened(tokens).into_iter().collect();
         for part in tokens.split(|token| is_punct(token, ',')) {
             let mut from = 0;
             for at in 1..part.len() {
@@ -250,7 +250,11 @@ impl Arg {
 
     /// Whether the value is made of words, not of a literal.
     pub(crate) fn is_words(&self) -> bool {
-        matches!(&self.value, Value::Is(tokens) if matches!(tokens.clone().into_iter().next(), Some(TokenTree::Ident(_))))
+        let first = match &self.value {
+            Value::Is(tokens) => tokens.clone().into_iter().next(),
+            Value::Bare | Value::List(_) => None,
+        };
+        first.is_some_and(|first| matches!(first, TokenTree::Ident(_)) || is_punct(&first, ':'))
     }
 
     /// One of several words; gives what stands beside it.

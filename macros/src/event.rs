@@ -206,7 +206,7 @@ fn check_upcasts(arg: &Arg, ident: &Ident, errors: &mut Errors) -> Vec<Type> {
     let mut types: Vec<Type> = Vec::new();
     for ty in arg.types(errors).unwrap_or_default() {
         let text = ty.to_token_stream().to_string();
-        if text == "Self" || text == ident.to_string() {
+        if text == "Self" || *ident == text {
             errors.at(&ty, "an event is not an older version of itself");
         } else if types.iter().any(|other| other.to_token_stream().to_string() == text) {
             errors.at(&ty, format!("`{}` is named twice", text.replace(' ', "")));

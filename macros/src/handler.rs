@@ -41,15 +41,14 @@ const GRAMMAR: Grammar = Grammar {
 
 /// A function as far as it is read: never its body.
 struct Function {
-    attrs: Vec<Attribute>,
     vis: Visibility,
     sig: Signature,
 }
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let function =
-            Self { attrs: input.call(Attribute::parse_outer)?, vis: input.parse()?, sig: input.parse()? };
+        input.call(Attribute::parse_outer)?;
+        let function = Self { vis: input.parse()?, sig: input.parse()? };
         input.parse::<TokenStream>()?;
         Ok(function)
     }
@@ -58,8 +57,6 @@ impl Parse for Function {
 /// A handler, as far as it is valid.
 struct HandlerDef {
     runtime: Runtime,
-    /// Those of the function.
-    cfgs: Vec<Attribute>,
     vis: Visibility,
     ident: Ident,
     /// `None` if a mistake was found.
@@ -90,7 +87,7 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         .get("group")
         .map(|arg| arg.checked(|name| topic::check_name(name, "a group's name"), &mut errors));
     let policy = PolicyDef::read(&args, &mut errors);
-    let Ok(Function { attrs, vis, sig }) = syn::parse2(item.clone()) else {
+    let Ok(Function { vis, sig }) = syn::parse2(item.clone()) else {
         errors.at(first_line(&item), "`#[handler]` goes on an `async fn`");
         let errors = errors.into_tokens();
         return quote!(#item #errors);
@@ -118,8 +115,7 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
             ReturnType::Type(_, output) => (**output).clone(),
         },
     });
-    let cfgs = attrs.into_iter().filter(|attr| attr.path().is_ident("cfg")).collect();
-    let marker = HandlerDef { runtime, cfgs, vis, ident: sig.ident, facts }.expand();
+    let marker = HandlerDef { runtime, vis, ident: sig.ident, facts }.expand();
     let errors = errors.into_tokens();
     // The allowance is not the function's own, but a handler is `async` whether or not it waits.
     quote!(#[allow(clippy::unused_async)] #item #marker #errors)

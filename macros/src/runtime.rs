@@ -1,6 +1,6 @@
 //! The crate `typebus` as the user's crate knows it, and where the tokens that name it are placed.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Path;
 
@@ -54,12 +54,21 @@ fn placed(tokens: TokenStream, span: Span) -> TokenStream {
 
 /// The last identifier of a type: `refund` in `billing::refund`, since errors are best shown there.
 pub(crate) fn last_ident(tokens: &impl ToTokens) -> Span {
-    let tokens = tokens.to_token_stream().into_iter();
+    let tokens = opened(tokens.to_token_stream()).into_iter();
     let first = tokens.clone().next().map(|token| token.span());
     let idents =
         tokens.take_while(|token| !matches!(token, TokenTree::Punct(punct) if punct.as_char() == '<'));
     let last = idents.filter(|token| matches!(token, TokenTree::Ident(_))).last().map(|token| token.span());
     last.or(first).unwrap_or_else(Span::call_site)
+}
+
+/// The tokens without the invisible groups that a macro by example puts around what it was given.
+pub(crate) fn opened(tokens: TokenStream) -> TokenStream {
+    let open = |token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => opened(group.stream()),
+        token => token.into(),
+    };
+    tokens.into_iter().flat_map(open).collect()
 }
 
 /// The text of an identifier without `r#`.

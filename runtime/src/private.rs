@@ -48,7 +48,7 @@ pub fn not_in_set<S>(set: &str, incoming: &Incoming<'_>) -> Result<S, DecodeErro
     Err(DecodeError::foreign(set, incoming))
 }
 
-/// The events of a service's list.
+/// The events of a service's list. A function, so that what its bound asks for is said at the list's impl alone.
 #[must_use]
 pub const fn published<S, E: PublishedBy<S>>() -> Events {
     E::EVENTS

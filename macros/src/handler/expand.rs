@@ -11,7 +11,7 @@ use crate::{
 
 impl HandlerDef {
     pub(super) fn expand(&self) -> TokenStream {
-        let Self { cfgs, vis, ident, facts, .. } = self;
+        let Self { vis, ident, facts, .. } = self;
         let p = self.runtime.private();
         let name = plain(ident);
         let module = quote!(::core::module_path!());
@@ -25,12 +25,10 @@ impl HandlerDef {
         });
         let checks = facts.as_ref().map(|facts| self.checks(facts));
         quote! {
-            #(#cfgs)*
             #[doc(hidden)]
             #[allow(non_camel_case_types, missing_debug_implementations, unreachable_pub)]
             #vis enum #ident {}
 
-            #(#cfgs)*
             const _: () = {
                 #[automatically_derived]
                 impl #p::Handler for #ident {

@@ -52,11 +52,10 @@ impl<const N: usize> Catalog<N> {
             if self.by_kind.repeats(at)
                 && let (Some(before), Some(event)) = (self.events[self.by_kind.index(at - 1)], self.at(at))
                 && str_eq(before.kind, event.kind)
+                && self.clash.is_none()
+                && !(str_eq(before.ty, event.ty) && before.topic.same(&event.topic))
             {
-                if self.clash.is_none() && !(str_eq(before.ty, event.ty) && before.topic.same(&event.topic)) {
-                    self.clash = Some((before, event));
-                }
-                // What follows is compared with this one.
+                self.clash = Some((before, event));
             }
             at += 1;
         }

@@ -9,8 +9,8 @@ pub(super) struct Graph<const N: usize, const M: usize> {
     /// Of each event the handlers that get it and publish something.
     readers: Sorted<M>,
     /// Of each handler what it publishes: its part of `published`, by numbers of events.
-    begins: [u16; N],
-    published: [u16; N],
+    begins: [usize; N],
+    published: [usize; N],
     handlers: usize,
     len: usize,
 }
@@ -19,9 +19,9 @@ pub(super) struct Graph<const N: usize, const M: usize> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cycle<const N: usize> {
     /// The events, by their numbers, each leading to the next and the last to the first.
-    pub(super) events: [u16; N],
+    pub(super) events: [usize; N],
     /// The handler, in the order in which they were added, that gets the event of the same place.
-    pub(super) handlers: [u16; N],
+    pub(super) handlers: [usize; N],
     pub(super) len: usize,
 }
 
@@ -34,7 +34,7 @@ impl<const N: usize, const M: usize> Graph<N, M> {
         self.publish(&handler.publishes[0], catalog);
         self.publish(&handler.publishes[1], catalog);
         self.handlers += 1;
-        self.begins[self.handlers] = self.len as u16;
+        self.begins[self.handlers] = self.len;
     }
 
     const fn publish(&mut self, events: &Events, catalog: &Catalog<N>) {
@@ -43,7 +43,7 @@ impl<const N: usize, const M: usize> Graph<N, M> {
             Events::One(event) => {
                 let number = catalog.number(event);
                 if number < catalog.len() {
-                    self.published[self.len] = number as u16;
+                    self.published[self.len] = number;
                     self.len += 1;
                 }
             }
@@ -97,22 +97,22 @@ impl<const N: usize, const M: usize> Graph<N, M> {
     const fn walk(&self, walk: &mut Walk<N>, root: usize, without: &[bool; N], home: bool) -> bool {
         walk.enter(root, self.readers.first(key(root)));
         while walk.len > 0 {
-            let event = walk.events[walk.len - 1] as usize;
+            let event = walk.events[walk.len - 1];
             let (reader, nth) = (walk.readers[walk.len - 1], walk.nth[walk.len - 1]);
             if !self.readers.has(reader, key(event)) {
                 walk.leave();
                 continue;
             }
             let handler = self.readers.index(reader);
-            let place = self.begins[handler] as usize + nth;
-            if place >= self.begins[handler + 1] as usize {
+            let place = self.begins[handler] + nth;
+            if place >= self.begins[handler + 1] {
                 walk.readers[walk.len - 1] += 1;
                 walk.nth[walk.len - 1] = 0;
                 continue;
             }
             walk.nth[walk.len - 1] += 1;
-            walk.handlers[walk.len - 1] = handler as u16;
-            let next = self.published[place] as usize;
+            walk.handlers[walk.len - 1] = handler;
+            let next = self.published[place];
             if without[next] {
                 continue;
             }
@@ -137,8 +137,8 @@ const fn key(event: usize) -> u64 {
 struct Walk<const N: usize> {
     seen: [bool; N],
     on_way: [bool; N],
-    events: [u16; N],
-    handlers: [u16; N],
+    events: [usize; N],
+    handlers: [usize; N],
     readers: [usize; N],
     nth: [usize; N],
     len: usize,
@@ -159,14 +159,14 @@ impl<const N: usize> Walk<N> {
 
     const fn enter(&mut self, event: usize, reader: usize) {
         (self.seen[event], self.on_way[event]) = (true, true);
-        self.events[self.len] = event as u16;
+        self.events[self.len] = event;
         (self.readers[self.len], self.nth[self.len]) = (reader, 0);
         self.len += 1;
     }
 
     const fn leave(&mut self) {
         self.len -= 1;
-        self.on_way[self.events[self.len] as usize] = false;
+        self.on_way[self.events[self.len]] = false;
     }
 
     /// The part of the way from the event at which it ended to the last.
@@ -174,7 +174,7 @@ impl<const N: usize> Walk<N> {
         let mut cycle = Cycle { events: [0; N], handlers: [0; N], len: 0 };
         let (mut at, mut on) = (0, false);
         while at < self.len {
-            on |= self.events[at] as usize == self.end;
+            on |= self.events[at] == self.end;
             if on {
                 (cycle.events[cycle.len], cycle.handlers[cycle.len]) = (self.events[at], self.handlers[at]);
                 cycle.len += 1;

@@ -32,7 +32,7 @@ pub struct Survey<const N: usize> {
     /// The handlers by their names.
     names: Sorted<N>,
     /// For each handler 1 + the index of an earlier one that it conflicts with.
-    against: [u16; N],
+    against: [usize; N],
     /// Handlers that another conflicts with.
     with: [bool; N],
     catalog: Catalog<N>,
@@ -71,7 +71,7 @@ impl<const N: usize> Survey<N> {
 
     const fn note(&mut self, before: usize, index: usize) {
         if self.against[index] == 0 {
-            self.against[index] = 1 + before as u16;
+            self.against[index] = 1 + before;
             (self.with[index], self.with[before]) = (true, true);
         }
     }
@@ -119,7 +119,7 @@ impl<const N: usize> Survey<N> {
         let own = group_hash(service, &service.handlers[index]);
         let mut at = 0;
         while at < routes.len {
-            let other = routes.handlers[at] as usize;
+            let other = routes.handlers[at];
             if other != index
                 && routes.groups[at] == own
                 && overlap(&service.handlers[other], &service.handlers[index]).is_some()
@@ -146,7 +146,7 @@ impl<const N: usize> Survey<N> {
             if service.handlers[index].is(handler) {
                 let noted = self.against[index];
                 if noted != 0
-                    && let Some(text) = conflict(service, &service.handlers[noted as usize - 1], handler)
+                    && let Some(text) = conflict(service, &service.handlers[noted - 1], handler)
                 {
                     return Some(text);
                 }
@@ -187,7 +187,7 @@ struct Routes<const N: usize> {
     /// Handlers with a pattern.
     patterns: Sorted<N>,
     /// Every handler with the hash of its group.
-    handlers: [u16; N],
+    handlers: [usize; N],
     groups: [u64; N],
     len: usize,
 }
@@ -205,7 +205,7 @@ impl<const N: usize> Routes<N> {
     const fn add(&mut self, service: &ServiceDescriptor, index: usize) {
         let handler = &service.handlers[index];
         let group = group_hash(service, handler);
-        (self.handlers[self.len], self.groups[self.len]) = (index as u16, group);
+        (self.handlers[self.len], self.groups[self.len]) = (index, group);
         self.len += 1;
         let (mut at, mut wild) = (0, false);
         while let Some(filter) = filter(handler, at) {
@@ -219,22 +219,22 @@ impl<const N: usize> Routes<N> {
         if handler.any {
             self.events.push(mix(group, 1), index);
         }
-        self.add_events(handler, group, &handler.accepts, index);
+        self.add_events(group, &handler.accepts, index);
     }
 
-    const fn add_events(&mut self, handler: &HandlerDescriptor, group: u64, events: &Events, index: usize) {
+    const fn add_events(&mut self, group: u64, events: &Events, index: usize) {
         match events {
             Events::None => {}
             Events::One(event) => {
                 // Two handlers of one request answer twice, whatever their groups.
                 let group = if event.reply.is_some() { 2 } else { group };
                 self.events.push(mix(group, event.hash), index);
-                self.add_events(handler, group, &event.upcasts, index);
+                self.add_events(group, &event.upcasts, index);
             }
             Events::Many(parts) => {
                 let mut at = 0;
                 while at < parts.len() {
-                    self.add_events(handler, group, &parts[at], index);
+                    self.add_events(group, &parts[at], index);
                     at += 1;
                 }
             }

@@ -59,7 +59,7 @@ pub struct SystemSurvey<const N: usize, const M: usize> {
     graph: Graph<N, M>,
     cycle: Option<Cycle<N>>,
     /// For each service 1 + the index of an earlier one with a subscription or request in common.
-    against: [u16; N],
+    against: [usize; N],
     /// A part of the system has an error of its own, so that nothing can be said of what is missing.
     broken: bool,
 }
@@ -220,7 +220,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         while at < routes.len() {
             let (before, index) = (routes.index(at - 1), routes.index(at));
             if routes.repeats(at) && before != index && self.against[index] == 0 {
-                self.against[index] = 1 + before as u16;
+                self.against[index] = 1 + before;
             }
             at += 1;
         }
@@ -235,7 +235,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             while earlier < later && self.against[later] == 0 {
                 let (a, b) = (&system.services[earlier], &system.services[later]);
                 if may_share(a, b) && conflict(a, b).is_some() {
-                    self.against[later] = 1 + earlier as u16;
+                    self.against[later] = 1 + earlier;
                 }
                 earlier += 1;
             }
@@ -251,11 +251,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             return None;
         }
         let noted = self.against[index];
-        if noted == 0 {
-            None
-        } else {
-            conflict(&system.services[noted as usize - 1], &system.services[index])
-        }
+        if noted == 0 { None } else { conflict(&system.services[noted - 1], &system.services[index]) }
     }
 
     /// Rule 6: what a service handles and nobody publishes.
@@ -392,24 +388,19 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         if self.broken {
             return None;
         }
+        if !listens_to_patterns(service) {
+            return None;
+        }
         // What the service itself knows, it was told by `service!`.
         let mut own = Catalog::<N>::NEW;
-        let (mut nth, mut wild) = (0, false);
+        let mut nth = 0;
         own.add(&Events::Many(service.publishes));
         while nth < service.handlers.len() {
             let handler = &service.handlers[nth];
             own.add(&handler.accepts);
             own.add(&handler.publishes[0]);
             own.add(&handler.publishes[1]);
-            let mut place = 0;
-            while let Some(filter) = super::catalog::filter(handler, place) {
-                wild |= filter.is_wild();
-                place += 1;
-            }
             nth += 1;
-        }
-        if !wild {
-            return None;
         }
         own.settle();
         nth = 0;
@@ -510,7 +501,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         let mut first = None;
         while at < cycle.len {
             if let (Some(event), Some((service, handler))) =
-                (self.catalog.at(cycle.events[at] as usize), nth_handler(system, cycle.handlers[at] as usize))
+                (self.catalog.at(cycle.events[at]), nth_handler(system, cycle.handlers[at]))
             {
                 if first.is_none() {
                     first = Some(event);
@@ -550,6 +541,21 @@ const fn mark<const N: usize>(marks: &mut [bool; N], events: &Events, catalog: &
             }
         }
     }
+}
+
+const fn listens_to_patterns(service: &ServiceDescriptor) -> bool {
+    let mut nth = 0;
+    while nth < service.handlers.len() {
+        let mut place = 0;
+        while let Some(filter) = super::catalog::filter(&service.handlers[nth], place) {
+            if filter.is_wild() {
+                return true;
+            }
+            place += 1;
+        }
+        nth += 1;
+    }
+    false
 }
 
 /// The last service of this name and these lists.
