@@ -58,7 +58,8 @@
 //!
 //! The compiler checks that topics are well formed, that a handler's topic receives its event, that one delivery has one
 //! handler in a group, that the program publishes only what its service lists, that the state which handlers need is
-//! there, and that every error says what becomes of the delivery. Start-up checks, before anything is contacted, what
+//! there, and that every error says what becomes of the delivery. With [`topology!`] it checks a system of services: that
+//! what is handled is published and what is published is handled, and that no events go round in a circle. Start-up checks, before anything is contacted, what
 //! this version or the chosen backend cannot do, and reports all of it together ([`Error::problems`]).
 //!
 //! What the compiler tells you, mistake by mistake, is the page [`compiler`].

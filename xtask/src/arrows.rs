@@ -62,14 +62,14 @@ const LAYERS: &[Layer] = &[
         name: "the handler's side",
         modules: &[
             "attempts", "codec", "envelope", "event", "extract", "handler", "input", "metadata", "outcome",
-            "outlet", "outputs", "publish", "scope",
+            "outlet", "outputs", "publish", "scope", "template",
         ],
         sees: &["the words", "the contract", "the handler's side"],
         without: None,
     },
     Layer {
         name: "the program",
-        modules: &["check", "service"],
+        modules: &["check", "service", "topology"],
         sees: &["the words", "the handler's side", "the program"],
         without: None,
     },
