@@ -4,16 +4,16 @@
 //! user's source. Rules are numbered as in the documentation. A descriptor that is `broken` already has an error,
 //! and every rule passes over it.
 //!
-//! All of this is interpreted by the compiler, for hundreds of handlers: integers are sorted and bisected, and
-//! strings compared only where their hashes agree.
+//! All of this is interpreted by the compiler, for hundreds of handlers: hashes are looked up in tables, and strings
+//! compared only where these agree.
 
 mod catalog;
 mod cycle;
 mod event;
 mod handler;
 mod service;
-mod sorted;
 mod system;
+mod table;
 mod text;
 
 pub use event::upcast_mismatch;

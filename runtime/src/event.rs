@@ -115,6 +115,8 @@ pub struct EventDescriptor {
     pub(crate) topic: Hashed,
     /// Equal for two events only if name and version are equal.
     pub(crate) hash: u64,
+    /// Of type and topic: what else tells two events from each other.
+    pub(crate) identity: u64,
     pub(crate) content_type: &'static str,
     /// Older versions that it is made from.
     pub(crate) upcasts: Events,
@@ -125,7 +127,7 @@ pub struct EventDescriptor {
 }
 
 impl EventDescriptor {
-    /// `kind` is `name.vN`, and `hash` is of that.
+    /// `kind` is `name.vN`, and `hash` is of that; `identity` is of type and topic.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(
@@ -133,11 +135,24 @@ impl EventDescriptor {
         name: &'static str,
         kind: &'static str,
         hash: u64,
+        identity: u64,
         version: u16,
         topic: Hashed,
     ) -> Self {
         let (content_type, upcasts) = (crate::message::JSON, Events::None);
-        Self { ty, name, kind, version, topic, hash, content_type, upcasts, reply: None, broken: false }
+        Self {
+            ty,
+            name,
+            kind,
+            version,
+            topic,
+            hash,
+            identity,
+            content_type,
+            upcasts,
+            reply: None,
+            broken: false,
+        }
     }
 
     /// `format = ..`
@@ -165,7 +180,7 @@ impl EventDescriptor {
     #[doc(hidden)]
     #[must_use]
     pub const fn broken(ty: &'static str) -> Self {
-        Self { broken: true, ..Self::new(ty, "", "", 0, 0, Hashed::NONE) }
+        Self { broken: true, ..Self::new(ty, "", "", 0, 0, 0, Hashed::NONE) }
     }
 
     /// Whether name and version are equal.

@@ -4,6 +4,7 @@
 
 mod arrows;
 mod compiler_page;
+mod cost;
 #[cfg(test)]
 mod documents;
 mod hello;
@@ -44,6 +45,8 @@ enum Task {
     ///
     /// It has to be called whenever a program or a message there has changed: a test compares.
     Page,
+    /// Measure what the macros cost the compiler: programs of N events and N handlers, beside the same structs alone
+    Cost(cost::Cost),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +78,7 @@ fn run(task: Task) -> Result<ExitCode> {
     let root = root(std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from))?;
     match task {
         Task::Test(test) => Ok(run_steps(&test, root)),
+        Task::Cost(cost) => cost::measure(&Shell::new(root), &cost).map(|()| ExitCode::SUCCESS),
         Task::Page => compiler_page::write(&root).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -47,6 +47,7 @@ impl EventDef {
         let ty = plain(ident);
         let kind = format!("{name}.v{version}");
         let hash = hash::hash(&kind);
+        let identity = hash::hash(&format!("{ty} {}", topic.value()));
         let hashed = hash::topic(&topic.value(), &p);
         let written = codec.as_ref().map(|_| quote!(.written_as(Self::FORMAT.content_type())));
         let nths = 0..upcasts.len();
@@ -73,7 +74,7 @@ impl EventDef {
         quote! {
             const DESCRIPTOR: #p::EventDescriptor = {
                 #older
-                #p::EventDescriptor::new(#ty, #name, #kind, #hash, #version, #hashed)
+                #p::EventDescriptor::new(#ty, #name, #kind, #hash, #identity, #version, #hashed)
                     #written
                     #upcasting
                     #answered

@@ -1,27 +1,37 @@
 //! The different events among all that somebody handles or publishes.
 
-use super::{sorted::Sorted, text::Text};
+use super::{table::Table, text::Text};
 use crate::{
     event::{EventDescriptor, Events},
     handler::HandlerDescriptor,
-    topic::str_eq,
+    topic::{Hashed, str_eq},
 };
 
-/// The different events of a program or system, up to `N`, known by their number.
+/// The different events of a program or system, known by their number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Catalog<const N: usize> {
     events: [Option<&'static EventDescriptor>; N],
     len: usize,
-    by_kind: Sorted<N>,
-    /// Two that cannot be told apart.
-    clash: Option<(&'static EventDescriptor, &'static EventDescriptor)>,
+    by_kind: Table<N>,
+    by_topic: Table<N>,
+    /// Two of one name and version.
+    same_kind: Option<(usize, &'static EventDescriptor)>,
+    /// Two whose topics are one on Kafka.
+    same_topic: Option<(usize, usize)>,
     /// One of the events has an error of its own.
     pub(super) broken: bool,
 }
 
 impl<const N: usize> Catalog<N> {
-    pub(super) const NEW: Self =
-        Self { events: [None; N], len: 0, by_kind: Sorted::NEW, clash: None, broken: false };
+    pub(super) const NEW: Self = Self {
+        events: [None; N],
+        len: 0,
+        by_kind: Table::NEW,
+        by_topic: Table::NEW,
+        same_kind: None,
+        same_topic: None,
+        broken: false,
+    };
 
     /// Adds events, and the older versions of each.
     pub(super) const fn add(&mut self, events: &Events) {
@@ -29,10 +39,13 @@ impl<const N: usize> Catalog<N> {
             Events::None => {}
             Events::One(event) if event.broken => self.broken = true,
             Events::One(event) => {
-                self.events[self.len] = Some(event);
-                self.by_kind.push(event.hash, self.len);
-                self.len += 1;
-                self.add(&event.upcasts);
+                match self.by_kind.insert(event.hash, self.len) {
+                    None => self.add_new(event),
+                    Some(before) => self.compare(before, event),
+                }
+                if !matches!(event.upcasts, Events::None) {
+                    self.add(&event.upcasts);
+                }
             }
             Events::Many(parts) => {
                 let mut at = 0;
@@ -44,87 +57,67 @@ impl<const N: usize> Catalog<N> {
         }
     }
 
-    /// Leaves one of each; after this nothing may be added.
-    pub(super) const fn settle(&mut self) {
-        self.by_kind.sort();
-        let (mut at, mut kept) = (0, 0);
-        while at < self.by_kind.len() {
-            if self.by_kind.repeats(at)
-                && let (Some(before), Some(event)) = (self.events[self.by_kind.index(at - 1)], self.at(at))
-                && str_eq(before.kind, event.kind)
-                && self.clash.is_none()
-                && !(str_eq(before.ty, event.ty) && before.topic.same(&event.topic))
-            {
-                self.clash = Some((before, event));
-            }
-            at += 1;
+    const fn add_new(&mut self, event: &'static EventDescriptor) {
+        if let Some(before) = self.by_topic.insert(event.topic.kafka(), self.len)
+            && self.same_topic.is_none()
+            && let Some(other) = self.events[before]
+            && !other.topic.same(&event.topic)
+        {
+            self.same_topic = Some((before, self.len));
         }
-        at = 0;
-        while at < self.by_kind.len() {
-            if !self.by_kind.repeats(at) {
-                self.by_kind.keep(at, kept);
-                kept += 1;
-            }
-            at += 1;
+        self.events[self.len] = Some(event);
+        self.len += 1;
+    }
+
+    const fn compare(&mut self, before: usize, event: &'static EventDescriptor) {
+        if let Some(other) = self.events[before]
+            && other.identity != event.identity
+            && self.same_kind.is_none()
+        {
+            self.same_kind = Some((before, event));
         }
-        self.by_kind.truncate(kept);
     }
 
     /// How many there are.
     pub(super) const fn len(&self) -> usize {
-        self.by_kind.len()
+        self.len
     }
 
     /// The event of this number.
     pub(super) const fn at(&self, number: usize) -> Option<&'static EventDescriptor> {
-        self.events[self.by_kind.index(number)]
+        self.events[number]
     }
 
-    /// The number of an event; `len` for one that is not there.
-    pub(super) const fn number(&self, event: &EventDescriptor) -> usize {
-        let at = self.by_kind.first(event.hash);
-        if self.by_kind.has(at, event.hash) { at } else { self.len() }
+    /// The number of an event that was added.
+    pub(super) const fn number(&self, event: &EventDescriptor) -> Option<usize> {
+        self.by_kind.find(event.hash)
     }
 
     /// Rule 1: two events with one name and version, or two topics that Kafka cannot keep apart.
     pub(super) const fn clash(&self) -> Option<Text> {
-        if let Some((a, b)) = self.clash {
+        if let Some((before, b)) = self.same_kind
+            && let Some(a) = self.events[before]
+        {
             let both = Text::NEW.event(a).add(" and ").event(b).add(" are both named ").quote(a.kind);
             return Some(both.add("; give each a `name` of its own"));
         }
-        let mut topics = Sorted::<N>::NEW;
-        let mut at = 0;
-        while let Some(event) = self.nth(at) {
-            topics.push(event.topic.kafka(), self.by_kind.index(at));
-            at += 1;
-        }
-        topics.sort();
-        at = 1;
-        while at < topics.len() {
-            if topics.repeats(at)
-                && let (Some(a), Some(b)) = (self.events[topics.index(at - 1)], self.events[topics.index(at)])
-                && !a.topic.same(&b.topic)
-            {
-                return Some(
-                    Text::NEW
-                        .add("the topics \"")
-                        .add(a.topic.text())
-                        .add("\" of ")
-                        .add(a.ty)
-                        .add(" and \"")
-                        .add(b.topic.text())
-                        .add("\" of ")
-                        .add(b.ty)
-                        .add(" differ only in `.` and `_`, which Kafka does not tell apart; rename one"),
-                );
-            }
-            at += 1;
+        if let Some((a, b)) = self.same_topic
+            && let (Some(a), Some(b)) = (self.events[a], self.events[b])
+        {
+            return Some(
+                Text::NEW
+                    .add("the topics \"")
+                    .add(a.topic.text())
+                    .add("\" of ")
+                    .add(a.ty)
+                    .add(" and \"")
+                    .add(b.topic.text())
+                    .add("\" of ")
+                    .add(b.ty)
+                    .add(" differ only in `.` and `_`, which Kafka does not tell apart; rename one"),
+            );
         }
         None
-    }
-
-    const fn nth(&self, number: usize) -> Option<&'static EventDescriptor> {
-        if number < self.len() { self.at(number) } else { None }
     }
 
     /// Rule 3: an event that comes by a handler's pattern, and that it does not take. Passes over those of `but`.
@@ -139,14 +132,14 @@ impl<const N: usize> Catalog<N> {
         let mut nth = 0;
         while let Some(filter) = filter(handler, nth) {
             let mut at = 0;
-            while filter.is_wild() && at < self.len() {
-                if let Some(event) = self.at(at)
+            while filter.is_wild() && at < self.len {
+                if let Some(event) = self.events[at]
                     && filter.overlaps(&event.topic)
                     // The events of one template are neighbours, like those of one exact topic.
                     && !(handler.topic.is_none() && filter.same(&event.topic))
                     && !takes(&handler.accepts, event)
                     && match but {
-                        Some(but) => but.number(event) == but.len(),
+                        Some(but) => but.number(event).is_none(),
                         None => true,
                     }
                 {
@@ -161,11 +154,12 @@ impl<const N: usize> Catalog<N> {
 }
 
 /// The `nth` topic or pattern that a handler listens to.
-pub(super) const fn filter(handler: &HandlerDescriptor, nth: usize) -> Option<&crate::topic::Hashed> {
-    match (&handler.topic, nth) {
-        (Some(topic), 0) => Some(topic),
+pub(super) const fn filter(handler: &HandlerDescriptor, nth: usize) -> Option<&Hashed> {
+    match (&handler.topic, &handler.accepts) {
+        (Some(topic), _) if nth == 0 => Some(topic),
         (Some(_), _) => None,
-        (None, nth) => match handler.accepts.get(nth) {
+        (None, Events::One(event)) if nth == 0 => Some(&event.topic),
+        (None, accepts) => match accepts.get(nth) {
             Some(event) => Some(&event.topic),
             None => None,
         },
@@ -196,6 +190,7 @@ pub(super) const fn takes(events: &Events, wanted: &EventDescriptor) -> bool {
 pub(super) const fn weigh(events: &Events) -> usize {
     match events {
         Events::None => 0,
+        Events::One(event) if matches!(event.upcasts, Events::None) => 1,
         Events::One(event) => 1 + weigh(&event.upcasts),
         Events::Many(parts) => {
             let (mut at, mut sum) = (0, 0);

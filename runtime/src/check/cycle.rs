@@ -1,17 +1,21 @@
 //! Events that lead to themselves.
 
-use super::{catalog::Catalog, sorted::Sorted};
+use super::catalog::Catalog;
 use crate::{event::Events, handler::HandlerDescriptor};
 
 /// Which event leads to which: events and handlers in turn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Graph<const N: usize, const M: usize> {
-    /// Of each event the handlers that get it and publish something.
-    readers: Sorted<M>,
-    /// Of each handler what it publishes: its part of `published`, by numbers of events.
+    /// Of each event 1 + the first of its arrivals.
+    heads: [usize; N],
+    /// Of each arrival the handler, and 1 + the next arrival of the same event.
+    handlers: [usize; M],
+    nexts: [usize; M],
+    arrivals: usize,
+    /// Of each handler what it publishes: a part of `published`, by numbers of events.
     begins: [usize; N],
     published: [usize; N],
-    handlers: usize,
+    added: usize,
     len: usize,
 }
 
@@ -26,23 +30,32 @@ pub(super) struct Cycle<const N: usize> {
 }
 
 impl<const N: usize, const M: usize> Graph<N, M> {
-    pub(super) const NEW: Self =
-        Self { readers: Sorted::NEW, begins: [0; N], published: [0; N], handlers: 0, len: 0 };
+    pub(super) const NEW: Self = Self {
+        heads: [0; N],
+        handlers: [0; M],
+        nexts: [0; M],
+        arrivals: 0,
+        begins: [0; N],
+        published: [0; N],
+        added: 0,
+        len: 0,
+    };
 
-    /// Adds a handler that gets the events of these numbers.
-    pub(super) const fn add(&mut self, handler: &HandlerDescriptor, catalog: &Catalog<N>) {
+    /// Adds a handler. Says whether it publishes anything, so that it matters what it gets.
+    pub(super) const fn add(&mut self, handler: &HandlerDescriptor, catalog: &Catalog<N>) -> bool {
+        let before = self.len;
         self.publish(&handler.publishes[0], catalog);
         self.publish(&handler.publishes[1], catalog);
-        self.handlers += 1;
-        self.begins[self.handlers] = self.len;
+        self.added += 1;
+        self.begins[self.added] = self.len;
+        self.len > before
     }
 
     const fn publish(&mut self, events: &Events, catalog: &Catalog<N>) {
         match events {
             Events::None => {}
             Events::One(event) => {
-                let number = catalog.number(event);
-                if number < catalog.len() {
+                if let Some(number) = catalog.number(event) {
                     self.published[self.len] = number;
                     self.len += 1;
                 }
@@ -57,14 +70,12 @@ impl<const N: usize, const M: usize> Graph<N, M> {
         }
     }
 
-    /// The handler that was added last gets this event.
+    /// The handler that was added last gets the event of this number.
     pub(super) const fn reads(&mut self, event: usize) {
-        self.readers.push(key(event), self.handlers - 1);
-    }
-
-    /// After this nothing may be added.
-    pub(super) const fn settle(&mut self) {
-        self.readers.sort();
+        self.handlers[self.arrivals] = self.added - 1;
+        self.nexts[self.arrivals] = self.heads[event];
+        self.arrivals += 1;
+        self.heads[event] = self.arrivals;
     }
 
     /// The first cycle that passes by no event of `without`; through `from`, where one is given.
@@ -74,18 +85,17 @@ impl<const N: usize, const M: usize> Graph<N, M> {
         from: Option<usize>,
         events: usize,
     ) -> Option<Cycle<N>> {
+        if self.arrivals == 0 {
+            return None;
+        }
         let mut walk = Walk::<N>::NEW;
-        let mut root = 0;
-        while root < events {
-            let begins = match from {
-                Some(from) => root == from,
-                None => true,
-            };
-            if begins
-                && !walk.seen[root]
-                && !without[root]
-                && self.walk(&mut walk, root, without, from.is_some())
-            {
+        let (mut root, end) = match from {
+            Some(from) => (from, from + 1),
+            None => (0, events),
+        };
+        while root < end {
+            let begins = self.heads[root] != 0 && !walk.seen[root] && !without[root];
+            if begins && self.walk(&mut walk, root, without, from.is_some()) {
                 return Some(walk.cycle());
             }
             root += 1;
@@ -95,23 +105,21 @@ impl<const N: usize, const M: usize> Graph<N, M> {
 
     /// Follows every way from `root`; whether one led to an event that is on it, or, if `home`, to the root.
     const fn walk(&self, walk: &mut Walk<N>, root: usize, without: &[bool; N], home: bool) -> bool {
-        walk.enter(root, self.readers.first(key(root)));
+        walk.enter(root, self.heads[root]);
         while walk.len > 0 {
-            let event = walk.events[walk.len - 1];
-            let (reader, nth) = (walk.readers[walk.len - 1], walk.nth[walk.len - 1]);
-            if !self.readers.has(reader, key(event)) {
+            let top = walk.len - 1;
+            let (arrival, nth) = (walk.arrivals[top], walk.nth[top]);
+            if arrival == 0 {
                 walk.leave();
                 continue;
             }
-            let handler = self.readers.index(reader);
+            let handler = self.handlers[arrival - 1];
             let place = self.begins[handler] + nth;
             if place >= self.begins[handler + 1] {
-                walk.readers[walk.len - 1] += 1;
-                walk.nth[walk.len - 1] = 0;
+                (walk.arrivals[top], walk.nth[top]) = (self.nexts[arrival - 1], 0);
                 continue;
             }
-            walk.nth[walk.len - 1] += 1;
-            walk.handlers[walk.len - 1] = handler;
+            (walk.nth[top], walk.handlers[top]) = (nth + 1, handler);
             let next = self.published[place];
             if without[next] {
                 continue;
@@ -121,16 +129,11 @@ impl<const N: usize, const M: usize> Graph<N, M> {
                 return true;
             }
             if !walk.seen[next] {
-                walk.enter(next, self.readers.first(key(next)));
+                walk.enter(next, self.heads[next]);
             }
         }
         false
     }
-}
-
-/// The hash of an event's number.
-const fn key(event: usize) -> u64 {
-    (event as u64 + 1) << 32
 }
 
 /// A way that is being followed.
@@ -139,7 +142,7 @@ struct Walk<const N: usize> {
     on_way: [bool; N],
     events: [usize; N],
     handlers: [usize; N],
-    readers: [usize; N],
+    arrivals: [usize; N],
     nth: [usize; N],
     len: usize,
     end: usize,
@@ -151,16 +154,16 @@ impl<const N: usize> Walk<N> {
         on_way: [false; N],
         events: [0; N],
         handlers: [0; N],
-        readers: [0; N],
+        arrivals: [0; N],
         nth: [0; N],
         len: 0,
         end: 0,
     };
 
-    const fn enter(&mut self, event: usize, reader: usize) {
+    const fn enter(&mut self, event: usize, arrival: usize) {
         (self.seen[event], self.on_way[event]) = (true, true);
         self.events[self.len] = event;
-        (self.readers[self.len], self.nth[self.len]) = (reader, 0);
+        (self.arrivals[self.len], self.nth[self.len]) = (arrival, 0);
         self.len += 1;
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     catalog::{Catalog, filter, takes, weigh},
-    sorted::{Sorted, mix},
+    table::{Table, mix, room},
     text::Text,
 };
 use crate::{
@@ -13,14 +13,19 @@ use crate::{
     topic::{Hashed, str_eq},
 };
 
-/// How many handlers, events and topics a service counts, repeats included: the `N` of its [`Survey`].
+/// Room for everything that a service lists: the `N` of its [`Survey`].
 #[must_use]
 pub const fn known(service: ServiceDescriptor) -> usize {
+    room(count(&service))
+}
+
+/// How many handlers, events and topics a service has, repeats included.
+pub(super) const fn count(service: &ServiceDescriptor) -> usize {
     let mut sum = weigh(&Events::Many(service.publishes));
     let mut at = 0;
     while at < service.handlers.len() {
-        let handler = &service.handlers[at];
-        sum += 2 + weigh(&handler.accepts) + weigh(&handler.publishes[0]) + weigh(&handler.publishes[1]);
+        let HandlerDescriptor { accepts, publishes: [returned, published], .. } = &service.handlers[at];
+        sum += 2 + weigh(accepts) + weigh(returned) + weigh(published);
         at += 1;
     }
     sum
@@ -29,12 +34,12 @@ pub const fn known(service: ServiceDescriptor) -> usize {
 /// Which handlers of a service get in each other's way: made once, and asked by each handler and by the service.
 #[derive(Debug)]
 pub struct Survey<const N: usize> {
-    /// The handlers by their names.
-    names: Sorted<N>,
+    /// The first handler of each name.
+    names: Table<N>,
     /// For each handler 1 + the index of an earlier one that it conflicts with.
     against: [usize; N],
-    /// Handlers that another conflicts with.
-    with: [bool; N],
+    /// Handlers that another conflicts with, or has the name of.
+    shared: [bool; N],
     catalog: Catalog<N>,
 }
 
@@ -43,132 +48,148 @@ impl<const N: usize> Survey<N> {
     #[must_use]
     pub const fn of(service: &ServiceDescriptor) -> Self {
         let mut survey =
-            Self { names: Sorted::NEW, against: [0; N], with: [false; N], catalog: Catalog::NEW };
+            Self { names: Table::NEW, against: [0; N], shared: [false; N], catalog: Catalog::NEW };
         survey.catalog.add(&Events::Many(service.publishes));
-        let mut at = 0;
-        while at < service.handlers.len() {
-            let handler = &service.handlers[at];
+        let mut routes = Routes::<N>::NEW;
+        let mut index = 0;
+        while index < service.handlers.len() {
+            let handler = &service.handlers[index];
             if !handler.broken {
                 survey.catalog.add(&handler.accepts);
                 survey.catalog.add(&handler.publishes[0]);
                 survey.catalog.add(&handler.publishes[1]);
-                survey.names.push(handler.name_hash, at);
+                let namesake = survey.names.insert(handler.name_hash, index);
+                survey.note(namesake, index);
+                survey.note_routes(service, &mut routes, index);
             }
+            index += 1;
+        }
+        let mut at = 0;
+        while at < routes.wild {
+            survey.note_pattern(service, &routes, routes.patterns[at]);
             at += 1;
         }
-        survey.catalog.settle();
-        survey.names.sort();
-        at = 0;
-        while at < survey.names.len() {
-            if survey.names.repeats(at) {
-                survey.note(survey.names.index(at - 1), survey.names.index(at));
-            }
-            at += 1;
-        }
-        survey.note_routes(service);
         survey
     }
 
-    const fn note(&mut self, before: usize, index: usize) {
-        if self.against[index] == 0 {
+    const fn note(&mut self, before: Option<usize>, index: usize) {
+        if let Some(before) = before
+            && before != index
+            && self.against[index] == 0
+        {
             self.against[index] = 1 + before;
-            (self.with[index], self.with[before]) = (true, true);
+            (self.shared[index], self.shared[before]) = (true, true);
         }
     }
 
-    /// Rule 4: notes handlers that have an event, a subscription, or an overlapping pattern in common.
-    const fn note_routes(&mut self, service: &ServiceDescriptor) {
-        let mut routes = Routes::<N>::NEW;
-        let mut at = 0;
-        while at < service.handlers.len() {
-            if !service.handlers[at].broken {
-                routes.add(service, at);
-            }
-            at += 1;
-        }
-        routes.events.sort();
-        routes.topics.sort();
-        at = 1;
-        while at < routes.events.len() {
-            let (before, index) = (routes.events.index(at - 1), routes.events.index(at));
-            if routes.events.repeats(at) && before != index {
-                self.note(before, index);
-            }
-            at += 1;
-        }
-        at = 1;
-        while at < routes.topics.len() {
-            let (before, index) = (routes.topics.index(at - 1), routes.topics.index(at));
-            if routes.topics.repeats(at)
-                && before != index
-                && unlike(&service.handlers[before], &service.handlers[index]).is_some()
+    /// Rule 4: notes an earlier handler with an event or a subscription in common, and patterns for later.
+    const fn note_routes(&mut self, service: &ServiceDescriptor, routes: &mut Routes<N>, index: usize) {
+        let handler = &service.handlers[index];
+        let group = group_hash(service, handler);
+        routes.groups[index] = group;
+        let (mut nth, mut wild) = (0, false);
+        while let Some(filter) = filter(handler, nth) {
+            if let Some(before) = routes.topics.insert(mix(group, route(filter)), index)
+                && unlike(&service.handlers[before], handler).is_some()
             {
-                self.note(before, index);
+                self.note(Some(before), index);
             }
-            at += 1;
+            wild |= filter.is_wild();
+            nth += 1;
         }
-        at = 0;
-        while at < routes.patterns.len() {
-            self.note_pattern(service, &routes, routes.patterns.index(at));
-            at += 1;
+        if wild {
+            routes.patterns[routes.wild] = index;
+            routes.wild += 1;
+        }
+        if handler.any {
+            let topic = match &handler.topic {
+                Some(topic) => route(topic),
+                None => 0,
+            };
+            self.note(routes.events.insert(mix(group, topic), index), index);
+        }
+        self.note_events(routes, group, &handler.accepts, index);
+    }
+
+    const fn note_events(&mut self, routes: &mut Routes<N>, group: u64, events: &Events, index: usize) {
+        match events {
+            Events::None => {}
+            Events::One(event) => {
+                // Two handlers of one request answer twice, whatever their groups.
+                let group = if event.reply.is_some() { 2 } else { group };
+                self.note(routes.events.insert(mix(group, event.hash), index), index);
+                if !matches!(event.upcasts, Events::None) {
+                    self.note_events(routes, group, &event.upcasts, index);
+                }
+            }
+            Events::Many(parts) => {
+                let mut at = 0;
+                while at < parts.len() {
+                    self.note_events(routes, group, &parts[at], index);
+                    at += 1;
+                }
+            }
         }
     }
 
     /// Patterns are compared with everything; they are few.
     const fn note_pattern(&mut self, service: &ServiceDescriptor, routes: &Routes<N>, index: usize) {
-        let own = group_hash(service, &service.handlers[index]);
-        let mut at = 0;
-        while at < routes.len {
-            let other = routes.handlers[at];
+        let mut other = 0;
+        while other < service.handlers.len() {
             if other != index
-                && routes.groups[at] == own
+                && !service.handlers[other].broken
+                && routes.groups[other] == routes.groups[index]
                 && overlap(&service.handlers[other], &service.handlers[index]).is_some()
             {
                 let (before, after) = if other < index { (other, index) } else { (index, other) };
                 if pair_conflict(service, &service.handlers[before], &service.handlers[after]).is_some() {
-                    self.note(before, after);
+                    self.note(Some(before), after);
                 }
             }
-            at += 1;
+            other += 1;
         }
     }
 
     /// Rules 3 and 4, for one handler among those before it in the service's list.
     #[must_use]
     pub const fn conflict(&self, service: &ServiceDescriptor, handler: HandlerDescriptor) -> Option<Text> {
-        let handler = &handler;
         if handler.broken || service.broken {
             return None;
         }
-        let mut at = self.names.first(handler.name_hash);
-        while self.names.has(at, handler.name_hash) {
-            let index = self.names.index(at);
-            if service.handlers[index].is(handler) {
-                let noted = self.against[index];
-                if noted != 0
-                    && let Some(text) = conflict(service, &service.handlers[noted - 1], handler)
-                {
-                    return Some(text);
+        let Some(first) = self.names.find(handler.name_hash) else { return None };
+        // What one pattern brings and another handler takes is a conflict of the two, and was told.
+        if self.shared[first] {
+            return self.conflict_with(service, &handler, first);
+        }
+        match self.catalog.caught(&handler, None) {
+            Some(event) => Some(caught(&handler, event)),
+            None => None,
+        }
+    }
+
+    /// The same for a handler that shares its name or a route. One that is listed twice is found at its first place,
+    /// whichever of the two asks.
+    const fn conflict_with(
+        &self,
+        service: &ServiceDescriptor,
+        handler: &HandlerDescriptor,
+        first: usize,
+    ) -> Option<Text> {
+        let (mut at, mut listed) = (first, 0);
+        let mut noted = 0;
+        while at < service.handlers.len() {
+            if service.handlers[at].is(handler) {
+                listed += 1;
+                if noted == 0 {
+                    noted = self.against[at];
                 }
-                // One that is listed twice is found at its first place, whichever of the two asks.
-                if self.names.has(at + 1, handler.name_hash)
-                    && service.handlers[self.names.index(at + 1)].is(handler)
-                {
-                    return Some(listed_twice(handler));
-                }
-                // What one pattern brings and another handler takes is a conflict of the two, and was told.
-                if self.with[index] {
-                    return None;
-                }
-                break;
             }
             at += 1;
         }
-        let event = self.catalog.caught(handler, None);
-        match event {
-            Some(event) => Some(caught(handler, event)),
-            None => None,
+        if listed > 1 {
+            return Some(listed_twice(handler));
         }
+        if noted == 0 { None } else { conflict(service, &service.handlers[noted - 1], handler) }
     }
 
     /// Rule 1, for everything that the service knows.
@@ -178,68 +199,22 @@ impl<const N: usize> Survey<N> {
     }
 }
 
-/// What the handlers of a service listen to, in numbers.
+/// What the handlers of a service listen to: the first handler of each.
 struct Routes<const N: usize> {
-    /// Of (group, topic, event), for each handler.
-    events: Sorted<N>,
+    /// Of (group, event).
+    events: Table<N>,
     /// Of (group, topic).
-    topics: Sorted<N>,
-    /// Handlers with a pattern.
-    patterns: Sorted<N>,
-    /// Every handler with the hash of its group.
-    handlers: [usize; N],
+    topics: Table<N>,
+    /// The group of each handler.
     groups: [u64; N],
-    len: usize,
+    /// Handlers with a pattern.
+    patterns: [usize; N],
+    wild: usize,
 }
 
 impl<const N: usize> Routes<N> {
-    const NEW: Self = Self {
-        events: Sorted::NEW,
-        topics: Sorted::NEW,
-        patterns: Sorted::NEW,
-        handlers: [0; N],
-        groups: [0; N],
-        len: 0,
-    };
-
-    const fn add(&mut self, service: &ServiceDescriptor, index: usize) {
-        let handler = &service.handlers[index];
-        let group = group_hash(service, handler);
-        (self.handlers[self.len], self.groups[self.len]) = (index, group);
-        self.len += 1;
-        let (mut at, mut wild) = (0, false);
-        while let Some(filter) = filter(handler, at) {
-            self.topics.push(mix(group, route(filter)), index);
-            wild |= filter.is_wild();
-            at += 1;
-        }
-        if wild {
-            self.patterns.push(0, index);
-        }
-        if handler.any {
-            self.events.push(mix(group, 1), index);
-        }
-        self.add_events(group, &handler.accepts, index);
-    }
-
-    const fn add_events(&mut self, group: u64, events: &Events, index: usize) {
-        match events {
-            Events::None => {}
-            Events::One(event) => {
-                // Two handlers of one request answer twice, whatever their groups.
-                let group = if event.reply.is_some() { 2 } else { group };
-                self.events.push(mix(group, event.hash), index);
-                self.add_events(group, &event.upcasts, index);
-            }
-            Events::Many(parts) => {
-                let mut at = 0;
-                while at < parts.len() {
-                    self.add_events(group, &parts[at], index);
-                    at += 1;
-                }
-            }
-        }
-    }
+    const NEW: Self =
+        Self { events: Table::NEW, topics: Table::NEW, groups: [0; N], patterns: [0; N], wild: 0 };
 }
 
 /// Equal for what is one subscription on a broker.

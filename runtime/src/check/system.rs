@@ -3,8 +3,8 @@
 use super::{
     catalog::{Catalog, weigh},
     cycle::{Cycle, Graph},
-    service::{caught, group, group_hash, overlap, route, shared},
-    sorted::{Sorted, mix},
+    service::{caught, count, group, group_hash, overlap, route, shared},
+    table::{Table, mix, room},
     text::Text,
 };
 use crate::{
@@ -15,16 +15,20 @@ use crate::{
     topology::TopologyDescriptor,
 };
 
-/// How many handlers, events and topics a system counts, repeats included: the `N` of its [`SystemSurvey`].
+/// Room for everything that a system lists: the `N` of its [`SystemSurvey`].
 #[must_use]
 pub const fn known_in(system: TopologyDescriptor) -> usize {
+    room(count_all(&system))
+}
+
+const fn count_all(system: &TopologyDescriptor) -> usize {
     let mut sum = 2
         + weigh(&Events::Many(system.from_outside))
         + weigh(&Events::Many(system.to_outside))
         + weigh(&Events::Many(system.may_repeat));
     let mut at = 0;
     while at < system.services.len() {
-        sum += 2 + super::service::known(system.services[at]);
+        sum += 2 + count(&system.services[at]);
         at += 1;
     }
     sum
@@ -33,11 +37,17 @@ pub const fn known_in(system: TopologyDescriptor) -> usize {
 /// How often an event arrives at a handler that publishes something, at most: the `M` of its [`SystemSurvey`].
 #[must_use]
 pub const fn arrivals(system: TopologyDescriptor) -> usize {
-    let (all, mut sum, mut at) = (known_in(system), 1, 0);
+    let (mut all, mut sum, mut at) = (0, 1, 0);
     while at < system.services.len() {
         let (handlers, mut nth) = (system.services[at].handlers, 0);
         while nth < handlers.len() {
-            sum += if handlers[nth].any { all } else { weigh(&handlers[nth].accepts) };
+            let HandlerDescriptor { any, accepts, publishes, .. } = &handlers[nth];
+            if !matches!(publishes, [Events::None, Events::None]) {
+                if *any && all == 0 {
+                    all = count_all(&system);
+                }
+                sum += if *any { all } else { weigh(accepts) };
+            }
             nth += 1;
         }
         at += 1;
@@ -91,7 +101,6 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         let Self { catalog, from_outside, to_outside, .. } = &mut survey;
         mark(from_outside, &Events::Many(system.from_outside), catalog);
         mark(to_outside, &Events::Many(system.to_outside), catalog);
-        survey.graph.settle();
         survey.mark_repeats(system);
         survey.mark_shared(system);
         survey
@@ -117,7 +126,6 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         self.catalog.add(&Events::Many(system.from_outside));
         self.catalog.add(&Events::Many(system.to_outside));
         self.catalog.add(&Events::Many(system.may_repeat));
-        self.catalog.settle();
         self.broken |= self.catalog.broken;
     }
 
@@ -129,38 +137,42 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             let handler = &service.handlers[nth];
             mark(&mut self.published, &handler.publishes[0], &self.catalog);
             mark(&mut self.published, &handler.publishes[1], &self.catalog);
-            self.graph.add(handler, &self.catalog);
+            let leads = self.graph.add(handler, &self.catalog);
             if handler.any {
-                self.read_any(handler);
+                self.read_any(handler, leads);
             } else {
-                self.read(&handler.accepts);
+                self.read(&handler.accepts, leads);
             }
             nth += 1;
         }
     }
 
-    const fn read(&mut self, events: &Events) {
+    /// A handler gets these events, and, if it `leads` on, publishes others.
+    const fn read(&mut self, events: &Events, leads: bool) {
         match events {
             Events::None => {}
             Events::One(event) => {
-                let number = self.catalog.number(event);
-                if number < self.catalog.len() {
+                if let Some(number) = self.catalog.number(event) {
                     self.handled[number] = true;
-                    self.graph.reads(number);
-                    self.read(&event.upcasts);
+                    if leads {
+                        self.graph.reads(number);
+                    }
+                    if !matches!(event.upcasts, Events::None) {
+                        self.read(&event.upcasts, leads);
+                    }
                 }
             }
             Events::Many(parts) => {
                 let mut at = 0;
                 while at < parts.len() {
-                    self.read(&parts[at]);
+                    self.read(&parts[at], leads);
                     at += 1;
                 }
             }
         }
     }
 
-    const fn read_any(&mut self, handler: &HandlerDescriptor) {
+    const fn read_any(&mut self, handler: &HandlerDescriptor, leads: bool) {
         let Some(topic) = &handler.topic else { return };
         let mut at = 0;
         while at < self.catalog.len() {
@@ -168,7 +180,9 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
                 && topic.overlaps(&event.topic)
             {
                 self.handled[at] = true;
-                self.graph.reads(at);
+                if leads {
+                    self.graph.reads(at);
+                }
             }
             at += 1;
         }
@@ -179,8 +193,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         let (mut without, entries) = ([false; N], Events::Many(system.may_repeat));
         let mut at = 0;
         while let Some(event) = entries.get(at) {
-            let number = self.catalog.number(event);
-            if number < self.catalog.len() {
+            if let Some(number) = self.catalog.number(event) {
                 self.needless[number] =
                     without[number] || self.graph.cycle(&without, Some(number), self.catalog.len()).is_none();
                 without[number] = true;
@@ -192,39 +205,37 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
 
     /// Rules 4 and 6: services with a subscription or a request in common.
     const fn mark_shared(&mut self, system: &TopologyDescriptor) {
-        let mut routes = Sorted::<N>::NEW;
+        let mut routes = Table::<N>::NEW;
         let mut at = 0;
         while at < system.services.len() {
             let (service, mut nth) = (&system.services[at], 0);
-            routes.push(mix(3, service.name_hash), at);
+            self.share(routes.insert(mix(3, service.name_hash), at), at);
             while nth < service.handlers.len() {
                 let handler = &service.handlers[nth];
                 let (group, mut place) = (group_hash(service, handler), 0);
                 while let Some(filter) = super::catalog::filter(handler, place) {
-                    // Patterns may overlap without being equal, so that all of a group are looked at.
-                    let route = if filter.is_wild() { 0 } else { route(filter) };
-                    routes.push(mix(group, route), at);
+                    self.share(routes.insert(mix(group, route(filter)), at), at);
                     place += 1;
                 }
-                if let Some(event) = handler.accepts.get(0)
+                if let Events::One(event) = handler.accepts
                     && event.reply.is_some()
                 {
-                    routes.push(mix(2, event.hash), at);
+                    self.share(routes.insert(mix(2, event.hash), at), at);
                 }
                 nth += 1;
             }
             at += 1;
         }
-        routes.sort();
-        at = 1;
-        while at < routes.len() {
-            let (before, index) = (routes.index(at - 1), routes.index(at));
-            if routes.repeats(at) && before != index && self.against[index] == 0 {
-                self.against[index] = 1 + before;
-            }
-            at += 1;
-        }
         self.mark_patterns(system);
+    }
+
+    const fn share(&mut self, before: Option<usize>, index: usize) {
+        if let Some(before) = before
+            && before != index
+            && self.against[index] == 0
+        {
+            self.against[index] = 1 + before;
+        }
     }
 
     /// A pattern of one service against everything of another in the same group.
@@ -266,15 +277,31 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             if handler.any && self.hears_nothing(handler) {
                 return Some(self.dead_pattern(system, service, handler));
             }
-            let text = Text::NEW.add("handler ").quote(handler.name).add(" of ").quote(service.name);
-            let text = self.unpublished(text.add(" waits for "), &handler.accepts);
-            if text.listed() > 0 {
+            if self.lacks(&handler.accepts) {
+                let text = Text::NEW.add("handler ").quote(handler.name).add(" of ").quote(service.name);
+                let text = self.unpublished(text.add(" waits for "), &handler.accepts);
                 let text = text.add(", which nobody in ").add(system.name).add(" publishes; ");
                 return Some(text.add("publish it, or add it to `from_outside: [..]`"));
             }
             nth += 1;
         }
         None
+    }
+
+    /// Whether one of the events does not come.
+    const fn lacks(&self, events: &Events) -> bool {
+        match events {
+            Events::None => false,
+            Events::One(event) => !self.comes(event),
+            Events::Many(parts) => {
+                let (mut at, mut lacks) = (0, false);
+                while at < parts.len() {
+                    lacks |= self.lacks(&parts[at]);
+                    at += 1;
+                }
+                lacks
+            }
+        }
     }
 
     const fn dead_pattern(
@@ -328,8 +355,8 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
 
     /// Whether somebody publishes the event, or an older version of it.
     const fn comes(&self, event: &EventDescriptor) -> bool {
-        let number = self.catalog.number(event);
-        if number == self.catalog.len() || self.published[number] || self.from_outside[number] {
+        let Some(number) = self.catalog.number(event) else { return true };
+        if self.published[number] || self.from_outside[number] {
             return true;
         }
         let mut at = 0;
@@ -348,28 +375,55 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         if self.broken {
             return None;
         }
+        let (mut lonely, mut nth) = (self.is_lonely(&Events::Many(service.publishes)), 0);
+        while nth < service.handlers.len() {
+            let [returned, published] = &service.handlers[nth].publishes;
+            lonely |= self.is_lonely(returned) || self.is_lonely(published);
+            nth += 1;
+        }
+        if !lonely {
+            return None;
+        }
         let mut text = Text::NEW.quote(service.name).add(" publishes ");
         text = self.unhandled(text, &Events::Many(service.publishes));
-        let mut nth = 0;
+        nth = 0;
         while nth < service.handlers.len() {
             text = self.unhandled(text, &service.handlers[nth].publishes[0]);
             text = self.unhandled(text, &service.handlers[nth].publishes[1]);
             nth += 1;
         }
-        if text.listed() == 0 {
-            return None;
-        }
         let text = text.add(", which nobody in ").add(system.name).add(" handles; ");
         Some(text.add("handle it, or add it to `to_outside: [..]`"))
+    }
+
+    /// Whether nobody handles one of the events.
+    const fn is_lonely(&self, events: &Events) -> bool {
+        match events {
+            Events::None => false,
+            Events::One(event) => match self.catalog.number(event) {
+                Some(number) => !self.handled[number] && !self.to_outside[number],
+                None => false,
+            },
+            Events::Many(parts) => {
+                let (mut at, mut lonely) = (0, false);
+                while at < parts.len() {
+                    lonely |= self.is_lonely(&parts[at]);
+                    at += 1;
+                }
+                lonely
+            }
+        }
     }
 
     const fn unhandled(&self, text: Text, events: &Events) -> Text {
         match events {
             Events::None => text,
             Events::One(event) => {
-                let number = self.catalog.number(event);
-                let known = number == self.catalog.len() || self.handled[number] || self.to_outside[number];
-                if known { text } else { text.next(event) }
+                if self.is_lonely(events) {
+                    text.next(event)
+                } else {
+                    text
+                }
             }
             Events::Many(parts) => {
                 let (mut at, mut text) = (0, text);
@@ -402,7 +456,6 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             own.add(&handler.publishes[1]);
             nth += 1;
         }
-        own.settle();
         nth = 0;
         while nth < service.handlers.len() {
             let handler = &service.handlers[nth];
@@ -419,8 +472,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
     pub const fn needless_source(&self, system: &TopologyDescriptor, entry: &Events) -> Option<Text> {
         let mut at = 0;
         while let (false, Some(event)) = (self.broken, entry.get(at)) {
-            let number = self.catalog.number(event);
-            if number < self.catalog.len() {
+            if let Some(number) = self.catalog.number(event) {
                 if self.published[number] {
                     let why = ", so `from_outside` need not name it; take it from the list";
                     return Some(self.published_by(system, event).add(why));
@@ -460,8 +512,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
     pub const fn needless_sink(&self, system: &TopologyDescriptor, entry: &Events) -> Option<Text> {
         let mut at = 0;
         while let (false, Some(event)) = (self.broken, entry.get(at)) {
-            let number = self.catalog.number(event);
-            if number < self.catalog.len() {
+            if let Some(number) = self.catalog.number(event) {
                 if !self.published[number] {
                     let text = Text::NEW.add("nobody in ").add(system.name).add(" publishes ").event(event);
                     return Some(text.add(", so it cannot go `to_outside`; take it from the list"));
@@ -481,8 +532,9 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
     pub const fn needless_repeat(&self, system: &TopologyDescriptor, entry: &Events) -> Option<Text> {
         let mut at = 0;
         while let (false, Some(event)) = (self.broken, entry.get(at)) {
-            let number = self.catalog.number(event);
-            if number < self.catalog.len() && self.needless[number] {
+            if let Some(number) = self.catalog.number(event)
+                && self.needless[number]
+            {
                 let text = Text::NEW.event(event).add(" leads to no event in ").add(system.name);
                 return Some(text.add(
                     " that leads to it again, beside what `may_repeat` names before it; take it from the list",
@@ -528,8 +580,7 @@ const fn mark<const N: usize>(marks: &mut [bool; N], events: &Events, catalog: &
     match events {
         Events::None => {}
         Events::One(event) => {
-            let number = catalog.number(event);
-            if number < catalog.len() {
+            if let Some(number) = catalog.number(event) {
                 marks[number] = true;
             }
         }

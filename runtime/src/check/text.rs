@@ -48,11 +48,6 @@ impl Text {
         }
     }
 
-    /// How many events were listed.
-    pub(super) const fn listed(&self) -> usize {
-        self.listed
-    }
-
     /// The message.
     #[must_use]
     pub const fn as_str(&self) -> &str {
