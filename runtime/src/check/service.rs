@@ -41,14 +41,21 @@ pub struct Survey<const N: usize> {
     /// Handlers that another conflicts with, or has the name of.
     shared: [bool; N],
     catalog: Catalog<N>,
+    /// No handler has to be told of anything.
+    clean: bool,
 }
 
 impl<const N: usize> Survey<N> {
     /// Looks at everything once.
     #[must_use]
     pub const fn of(service: &ServiceDescriptor) -> Self {
-        let mut survey =
-            Self { names: Table::NEW, against: [0; N], shared: [false; N], catalog: Catalog::NEW };
+        let mut survey = Self {
+            names: Table::NEW,
+            against: [0; N],
+            shared: [false; N],
+            catalog: Catalog::NEW,
+            clean: true,
+        };
         survey.catalog.add(&Events::Many(service.publishes));
         let mut routes = Routes::<N>::NEW;
         let mut index = 0;
@@ -66,7 +73,9 @@ impl<const N: usize> Survey<N> {
         }
         let mut at = 0;
         while at < routes.wild {
-            survey.note_pattern(service, &routes, routes.patterns[at]);
+            let index = routes.patterns[at];
+            survey.note_pattern(service, &routes, index);
+            survey.clean &= survey.catalog.caught(&service.handlers[index], None).is_none();
             at += 1;
         }
         survey
@@ -79,6 +88,7 @@ impl<const N: usize> Survey<N> {
         {
             self.against[index] = 1 + before;
             (self.shared[index], self.shared[before]) = (true, true);
+            self.clean = false;
         }
     }
 
@@ -153,7 +163,7 @@ impl<const N: usize> Survey<N> {
     /// Rules 3 and 4, for one handler among those before it in the service's list.
     #[must_use]
     pub const fn conflict(&self, service: &ServiceDescriptor, handler: HandlerDescriptor) -> Option<Text> {
-        if handler.broken || service.broken {
+        if self.clean || handler.broken || service.broken {
             return None;
         }
         let Some(first) = self.names.find(handler.name_hash) else { return None };
