@@ -361,6 +361,8 @@ const fn unlike(a: &HandlerDescriptor, b: &HandlerDescriptor) -> Option<&'static
         Some("with different `order`")
     } else if !same_start(a.policy.start, b.policy.start) {
         Some("with different `start`")
+    } else if a.policy.delivery as u8 != b.policy.delivery as u8 {
+        Some("with different `delivery`")
     } else {
         None
     }
