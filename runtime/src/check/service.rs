@@ -160,16 +160,22 @@ impl<const N: usize> Survey<N> {
         }
     }
 
-    /// Rules 3 and 4, for one handler among those before it in the service's list.
+    /// Rules 3 and 4, for one handler among those before it in the service's list, in which at most `nth` stand before it:
+    /// what `#[cfg]` took out is counted too, so a handler is known by what it is, and not by its place.
     #[must_use]
-    pub const fn conflict(&self, service: &ServiceDescriptor, handler: HandlerDescriptor) -> Option<Text> {
+    pub const fn conflict(
+        &self,
+        service: &ServiceDescriptor,
+        handler: HandlerDescriptor,
+        nth: usize,
+    ) -> Option<Text> {
         if self.clean || handler.broken || service.broken {
             return None;
         }
         let Some(first) = self.names.find(handler.name_hash) else { return None };
         // What one pattern brings and another handler takes is a conflict of the two, and was told.
         if self.shared[first] {
-            return self.conflict_with(service, &handler, first);
+            return self.conflict_with(service, &handler, first, nth);
         }
         match self.catalog.caught(&handler, None) {
             Some(event) => Some(caught(&handler, event)),
@@ -177,29 +183,29 @@ impl<const N: usize> Survey<N> {
         }
     }
 
-    /// The same for a handler that shares its name or a route. One that is listed twice is found at its first place,
-    /// whichever of the two asks.
+    /// The same for a handler that shares its name or a route.
     const fn conflict_with(
         &self,
         service: &ServiceDescriptor,
         handler: &HandlerDescriptor,
         first: usize,
+        nth: usize,
     ) -> Option<Text> {
-        let (mut at, mut listed) = (first, 0);
-        let mut noted = 0;
+        let (mut at, mut listed, mut last, mut noted) = (first, 0, 0, 0);
         while at < service.handlers.len() {
             if service.handlers[at].is(handler) {
-                listed += 1;
+                (listed, last) = (listed + 1, at);
                 if noted == 0 {
                     noted = self.against[at];
                 }
             }
             at += 1;
         }
-        if listed > 1 {
+        // Told where it stands for the last time; whatever else is wrong with it is told once, too.
+        if listed > 1 && nth >= last {
             return Some(listed_twice(handler));
         }
-        if noted == 0 { None } else { conflict(service, &service.handlers[noted - 1], handler) }
+        if noted == 0 || listed > 1 { None } else { conflict(service, &service.handlers[noted - 1], handler) }
     }
 
     /// Rule 1, for everything that the service knows.
@@ -355,6 +361,8 @@ const fn unlike(a: &HandlerDescriptor, b: &HandlerDescriptor) -> Option<&'static
         Some("with different `order`")
     } else if !same_start(a.policy.start, b.policy.start) {
         Some("with different `start`")
+    } else if a.policy.delivery as u8 != b.policy.delivery as u8 {
+        Some("with different `delivery`")
     } else {
         None
     }

@@ -96,7 +96,7 @@ impl Table {
         }
         let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
-            && here.all(|other| other.kind == first.kind)
+            && here.all(|other| other.name == first.name)
         {
             table.sole = Some(first);
         }
@@ -147,9 +147,12 @@ impl Table {
         format!("`{name}` is handled in version {versions}, and this is version {version}")
     }
 
-    /// A message without an envelope: it is the only event of its topic, version 1 unless that has another.
+    /// A message without an envelope: it is the only event of its topic, in version 1 where that is read.
     fn untyped(&self) -> Route {
-        let sole = self.sole.and_then(|sole| self.kinds.iter().find(|known| known.event.kind == sole.kind));
+        let sole = self.sole.and_then(|sole| {
+            let versions = self.kinds.iter().filter(|known| known.event.name == sole.name);
+            versions.min_by_key(|known| known.event.version)
+        });
         match (sole, self.any, self.sole) {
             (Some(Kind { event, handler, .. }), ..) => Route::Handler(*handler, Some(event)),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
