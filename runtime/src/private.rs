@@ -9,7 +9,7 @@ pub use crate::{
         topic_mismatch, upcast_mismatch,
     },
     codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
-    event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Request},
+    event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Reply, Request},
     extract::{AskedIn, FromDelivery},
     handler::{Handler, HandlerDescriptor, Provides, RunsIn},
     input::{Arrival, Incoming, Input},

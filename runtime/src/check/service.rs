@@ -178,7 +178,7 @@ impl<const N: usize> Survey<N> {
             return self.conflict_with(service, &handler, first, nth);
         }
         match self.catalog.caught(&handler, None) {
-            Some(event) => Some(caught(&handler, event)),
+            Some((filter, event)) => Some(caught(&handler, &filter, event)),
             None => None,
         }
     }
@@ -277,15 +277,10 @@ const fn listed_twice(handler: &HandlerDescriptor) -> Text {
 }
 
 /// Rule 3.
-pub(super) const fn caught(handler: &HandlerDescriptor, event: &EventDescriptor) -> Text {
-    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ");
-    let text = match handler.topic {
-        Some(topic) => text.quote(topic.text()),
-        None => text.add("the topic of its event"),
-    };
-    text.add(", which also brings ")
-        .event(event)
-        .add(", and it does not take that; take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
+pub(super) const fn caught(handler: &HandlerDescriptor, filter: &Hashed, event: &EventDescriptor) -> Text {
+    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ").quote(filter.text());
+    let text = text.add(", which also brings ").event(event).add(", and it does not take that; ");
+    text.add("take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
 }
 
 /// Rule 4: two handlers of one service.
