@@ -159,6 +159,8 @@ pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
 pub use signal::{SecondSignal, shutdown_signal};
 pub use stats::{GroupStats, Stats};
 pub use template::TopicField;
+#[doc(hidden)]
+pub use template::TopicText;
 pub use topology::{Topology, TopologyDescriptor};
 pub use tuning::Tuning;
 #[doc = include_str!("docs/event.md")]
