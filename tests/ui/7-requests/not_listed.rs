@@ -16,8 +16,8 @@ service! {
     pub Storefront = "storefront" { publishes: [InvoiceSent] }
 }
 
-async fn ask(bus: &typebus::Bus<Storefront>) -> typebus::Result<Quote> {
-    bus.request(&GetQuote {}).await
+fn ask(bus: &typebus::Bus<Storefront>) {
+    let _ = bus.request(&GetQuote {});
 }
 
 fn main() {}

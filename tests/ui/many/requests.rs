@@ -12,10 +12,6 @@ pub struct Quote {}
 #[event(topic = "shop.quotes", reply = Quote)]
 pub struct GetQuote {}
 
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
-#[event(topic = "shop.stock", reply = Plain)]
-pub struct GetStock {}
-
 #[handler]
 async fn quote(_: GetQuote) -> Option<Quote> {
     None
@@ -28,8 +24,9 @@ service! {
     pub Prices = "prices" { handles: [quote], publishes: [InvoiceSent] }
 }
 
-async fn ask(bus: &typebus::Bus<Prices>) {
-    let _: typebus::Result<Quote> = bus.request(&GetQuote {}).await;
+fn ask(bus: &typebus::Bus<Prices>) {
+    let _ = bus.request(&GetQuote {});
+    let _ = bus.request(&InvoiceSent);
 }
 
 fn main() {}
