@@ -69,18 +69,28 @@ pub(crate) fn write(text: &mut Vec<u8>, write: impl FnOnce(&mut TopicText<'_>)) 
 /// # Errors
 /// `InvalidTopic`, if a field's value is no token, or the whole is too long.
 pub(crate) fn read(event: &EventDescriptor, text: &[u8], wrong: Option<&'static str>) -> Result<Topic> {
-    let text = String::from_utf8_lossy(text);
     let problem = match wrong {
         Some(field) => format!(
             "its `{field}` makes \"{}\" of \"{}\", and that is no topic; a field's value is one or more of letters, \
              digits, `_` and `-`, and no topic begins with `dead` or `reply`",
-            text.escape_debug(),
+            shown(text).escape_debug(),
             event.topic()
         ),
-        None if text.len() > MAX_BYTES => {
-            format!("\"{text}\" has {} bytes, and a topic has at most {MAX_BYTES}", text.len())
-        }
-        None => return Ok(Topic::from(&*text)),
+        None if text.len() > MAX_BYTES => format!(
+            "\"{}\" becomes \"{}\" of {} bytes, and a topic has at most {MAX_BYTES}",
+            event.topic(),
+            shown(text),
+            text.len()
+        ),
+        None => return Ok(Topic::from(&*String::from_utf8_lossy(text))),
     };
     Err(Error::new(ErrorKind::InvalidTopic, "publish", format!("{}: {problem}", event.type_name())))
+}
+
+/// As much as a topic can be: a field may hold any amount of text.
+fn shown(text: &[u8]) -> String {
+    match text.get(..MAX_BYTES) {
+        Some(begin) if text.len() > MAX_BYTES => format!("{}…", String::from_utf8_lossy(begin)),
+        _ => String::from_utf8_lossy(text).into_owned(),
+    }
 }

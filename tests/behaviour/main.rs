@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod batch;
+mod codecs;
 mod dead_letters;
 mod delivery;
 mod extractors;
@@ -20,4 +21,6 @@ mod shutdown;
 mod startup;
 mod templates;
 mod topic_values;
+mod upcasts;
 mod wrapped;
+mod zz;

@@ -89,9 +89,14 @@ async fn a_topic_is_as_long_as_one_can_be_and_no_longer() {
         let error = bus.publish(&long(bytes)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTopic);
         let text = error.to_string();
-        assert!(text.contains("Called") && text.contains("180"), "{text}");
-        assert!(text.contains(&format!("{bytes} bytes")) && text.len() < 1_024, "{} bytes", text.len());
+        for words in ["Called", "{region}.calls.{line}", &format!("{bytes} bytes"), "at most 180"] {
+            assert!(text.contains(words), "{words} is not in {text}");
+        }
+        assert!(text.len() < 512, "the value is cut: {} bytes", text.len());
     }
+    let error = bus.publish(&called("eu", &" ".repeat(100_000))).await.unwrap_err();
+    assert_invalid(&error, "line");
+    assert!(error.to_string().len() < 512, "the value is cut: {} bytes", error.to_string().len());
     start(&bus).await;
     assert_eq!(topics.count(), 1);
 }

@@ -142,9 +142,12 @@ impl Table {
         let versions = self.kinds.iter().filter(|known| known.event.name == name);
         let mut versions: Vec<_> = versions.map(|known| known.event.version).collect();
         versions.sort_unstable();
-        let versions: Vec<_> = versions.iter().map(u16::to_string).collect();
-        let versions = versions.join(" and ");
-        format!("`{name}` is handled in version {versions}, and this is version {version}")
+        // One that is made in several ways is there several times.
+        versions.dedup();
+        let last = versions.pop().unwrap_or_default();
+        let before: Vec<_> = versions.iter().map(u16::to_string).collect();
+        let before = if before.is_empty() { String::new() } else { format!("{} and ", before.join(", ")) };
+        format!("`{name}` is handled in version {before}{last}, and this is version {version}")
     }
 
     /// A message without an envelope: it is the only event of its topic, version 1 unless that has another.
