@@ -2,9 +2,9 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::EventDescriptor,
+    event::{EventDescriptor, Events},
     key::{Key, KeyText},
-    topic::{self, Topic},
+    topic::{self, Hashed, Topic},
 };
 
 /// The longest topic in bytes, as in the grammar of literals.
@@ -54,6 +54,17 @@ impl TopicText<'_> {
             self.wrong.get_or_insert(name);
         }
     }
+}
+
+/// The one subscription that takes `event`, for a handler of these `events` that names no topic. A field may have the
+/// value that makes its topic another event's, so that several subscriptions bring it, and nothing may be handled twice.
+pub(crate) fn home(events: Events, event: &EventDescriptor) -> &'static str {
+    // The widest, so that the narrower ones are not needed, and one topic is kept in order as a whole.
+    let wider = |home: Hashed, other: &EventDescriptor| match other.topic.receives(&home) {
+        true => other.topic,
+        false => home,
+    };
+    events.iter().fold(event.topic, wider).filter()
 }
 
 /// Writes the topic of an event with a template.

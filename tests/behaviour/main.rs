@@ -23,4 +23,3 @@ mod templates;
 mod topic_values;
 mod upcasts;
 mod wrapped;
-mod zz;

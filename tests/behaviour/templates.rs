@@ -303,3 +303,93 @@ async fn what_a_handler_returns_goes_to_its_topics() {
     let stats = running.stats();
     assert!(stats.published().any(|count| count == ("tenants.*.sales", 3)), "{stats:?}");
 }
+
+/// A topic that is also a value of [`Sold`]'s.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "tenants.house.sales", name = "house.sale", key = customer)]
+struct HouseSale {
+    customer: String,
+}
+
+#[derive(Debug, EventSet)]
+enum AnySale {
+    House(HouseSale),
+    Sold(Sold),
+    Undone(Undone),
+}
+
+#[handler]
+async fn any_sale(sale: AnySale, metadata: Metadata, lines: State<Lines>) {
+    lines.0.push(format!("{} on {}", metadata.name(), metadata.topic()));
+    drop(sale);
+}
+
+service! {
+    House = "house" { handles: [any_sale], publishes: [AnySale], state: [Lines] }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_several_events_of_a_set_can_have_is_read_once_and_in_order() {
+    let lines = Lines::default();
+    let bus = Bus::<House>::builder().state(lines.clone()).connect("memory:").await.unwrap();
+    let house = HouseSale { customer: "ann".into() };
+    for sale in [AnySale::Sold(sold("house")), AnySale::House(house), AnySale::Sold(sold("house"))] {
+        bus.publish(&sale).await.unwrap();
+    }
+    let running = start(&bus).await;
+    assert_eq!(
+        lines.0.all(),
+        ["sale.made", "house.sale", "sale.made"].map(|name| format!("{name} on tenants.house.sales"))
+    );
+    assert_eq!(counts(&running).topic, "tenants.*.sales");
+    assert_eq!(ends(&running), Ends { handled: 3, ..Ends::NONE });
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "tenants.house.{kind}", name = "house.done")]
+struct HouseDone {
+    kind: String,
+}
+
+#[derive(Debug, EventSet)]
+enum Crossing {
+    Sold(Sold),
+    Done(HouseDone),
+}
+
+#[handler]
+async fn crossing(event: Crossing, metadata: Metadata, lines: State<Lines>) {
+    lines.0.push(format!("{} on {}", metadata.name(), metadata.topic()));
+    drop(event);
+}
+
+service! {
+    Crossed = "crossed" { handles: [crossing], publishes: [Crossing], state: [Lines] }
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_that_cross_each_other_bring_nothing_twice() {
+    let lines = Lines::default();
+    let bus = Bus::<Crossed>::builder().state(lines.clone()).connect("memory:").await.unwrap();
+    let done = |kind: &str| Crossing::Done(HouseDone { kind: kind.to_owned() });
+    for event in [Crossing::Sold(sold("house")), done("sales"), Crossing::Sold(sold("acme")), done("visits")]
+    {
+        bus.publish(&event).await.unwrap();
+    }
+    let running = start(&bus).await;
+    let expected = [
+        "house.done on tenants.house.sales",
+        "house.done on tenants.house.visits",
+        "sale.made on tenants.acme.sales",
+        "sale.made on tenants.house.sales",
+    ];
+    assert_eq!(lines.0.sorted(), expected);
+    let groups: Vec<_> = running
+        .stats()
+        .groups()
+        .iter()
+        .map(|group| (group.topic.clone(), group.handled, group.skipped))
+        .collect();
+    // Each of the two subscriptions passes over the other's.
+    assert_eq!(groups, [("tenants.*.sales".to_owned(), 2, 1), ("tenants.house.*".to_owned(), 2, 1)]);
+}
