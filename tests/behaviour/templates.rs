@@ -75,6 +75,28 @@ async fn a_value_that_appears_while_the_bus_runs_is_received() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_values_than_are_remembered_are_received_by_two_instances_once() {
+    let (url, lines) = (broker(), Lines::default());
+    let connect = || Bus::<Every>::builder().state(lines.clone()).connect(&url);
+    let (one, two) = (connect().await.unwrap(), connect().await.unwrap());
+    let running = [one.start().await.unwrap(), two.start().await.unwrap()];
+    for _ in 0..2 {
+        for tenant in 0..5_000 {
+            let sold = Sold { customer: tenant.to_string(), ..sold(&format!("t{tenant}")) };
+            one.publish(&sold).await.unwrap();
+        }
+        caught_up(&running[0]).await;
+        caught_up(&running[1]).await;
+    }
+    let mut all = lines.0.sorted();
+    assert_eq!(all.len(), 10_000);
+    all.dedup();
+    assert_eq!(all.len(), 5_000);
+    let handled = running.each_ref().map(|running| ends(running).handled);
+    assert!(handled.iter().all(|handled| *handled > 0), "both take part: {handled:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_published_is_counted_under_the_pattern() {
     let bus = Bus::<Every>::builder().state(Lines::default()).connect("memory:").await.unwrap();
     for tenant in ["acme", "other", "acme"] {
