@@ -80,8 +80,8 @@ async fn more_values_than_are_remembered_are_received_by_two_instances_once() {
     let connect = || Bus::<Every>::builder().state(lines.clone()).connect(&url);
     let (one, two) = (connect().await.unwrap(), connect().await.unwrap());
     let running = [one.start().await.unwrap(), two.start().await.unwrap()];
-    for _ in 0..2 {
-        for tenant in 0..5_000 {
+    for tenants in [0..4_200, 4_000..4_200] {
+        for tenant in tenants {
             let sold = Sold { customer: tenant.to_string(), ..sold(&format!("t{tenant}")) };
             one.publish(&sold).await.unwrap();
         }
@@ -89,9 +89,9 @@ async fn more_values_than_are_remembered_are_received_by_two_instances_once() {
         caught_up(&running[1]).await;
     }
     let mut all = lines.0.sorted();
-    assert_eq!(all.len(), 10_000);
+    assert_eq!(all.len(), 4_400);
     all.dedup();
-    assert_eq!(all.len(), 5_000);
+    assert_eq!(all.len(), 4_200);
     let handled = running.each_ref().map(|running| ends(running).handled);
     assert!(handled.iter().all(|handled| *handled > 0), "both take part: {handled:?}");
 }

@@ -105,6 +105,24 @@ async fn what_others_write_is_an_older_version_if_its_type_says_so() {
     assert_eq!(ends(&running), Ends { handled: 3, dead_lettered: 1, ..Ends::NONE });
 }
 
+service! { Both = "both" { handles: [take], publishes: [BillV1, Bill], state: [Lines] } }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_may_publish_an_older_version_beside_the_one_it_handles() {
+    let (url, lines) = (broker(), Lines::default());
+    let bus = Bus::<Both>::builder().state(lines.clone()).connect(&url).await.unwrap();
+    bus.publish(&v1(1, "ann")).await.unwrap();
+    bus.publish(&v3(3, "ann")).await.unwrap();
+    // Versions of one event are one event: what has no type is still the newest.
+    let foreign = Foreign::connect(&url).unwrap();
+    let payload = serde_json::to_string(&v3(4, "ann")).unwrap();
+    foreign.message("shop.bills").key("ann").payload(payload).send().await.unwrap();
+    let running = start(&bus).await;
+    let expected = ["bill.sent v1: no. 1 from v1", "bill.sent v3: #3 USD", "bill.sent v3: #4 USD"];
+    assert_eq!(lines.all(), expected);
+    assert_eq!(ends(&running), Ends { handled: 3, ..Ends::NONE });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_newer_version_is_a_dead_letter_that_lists_those_handled() {
     let url = broker();

@@ -41,7 +41,7 @@ pub(crate) struct Routes {
 struct Table {
     kinds: Vec<Kind>,
     any: Option<usize>,
-    /// The only event known on the topic.
+    /// The only event known on the topic, in its newest version.
     sole: Option<&'static EventDescriptor>,
 }
 
@@ -100,12 +100,9 @@ impl Table {
             };
             handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
-        let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
-        if let Some(first) = here.next()
-            && here.all(|other| other.kind == first.kind)
-        {
-            table.sole = Some(first);
-        }
+        let here = || known.iter().copied().filter(|event| matches(event.topic.filter(), topic));
+        let newest = here().max_by_key(|event| event.version);
+        table.sole = newest.filter(|newest| here().all(|other| is_made_from(newest, other)));
         table
     }
 
@@ -156,7 +153,7 @@ impl Table {
         format!("`{name}` is handled in version {before}{last}, and this is version {version}")
     }
 
-    /// A message without an envelope: it is the only event of its topic, version 1 unless that has another.
+    /// A message without an envelope: it is the only event of its topic, in the newest version that the service knows.
     fn untyped(&self) -> Route {
         let sole = self.sole.and_then(|sole| self.kinds.iter().find(|known| known.event.kind == sole.kind));
         match (sole, self.any, self.sole) {
@@ -169,6 +166,11 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether the other is the event, or an older version that it is made from.
+fn is_made_from(event: &EventDescriptor, other: &EventDescriptor) -> bool {
+    event.kind == other.kind || event.upcasts.iter().any(|older| is_made_from(older, other))
 }
 
 #[cold]
