@@ -14,7 +14,7 @@ use self::policy::PolicyDef;
 use crate::{
     attr::{Args, Grammar},
     errors::Errors,
-    runtime::{Runtime, plain},
+    runtime::{Runtime, place, plain},
     topic::{self, Use},
 };
 
@@ -111,7 +111,8 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         input,
         extractors: types.collect(),
         output: match &sig.output {
-            ReturnType::Default => syn::parse_quote!(()),
+            // What a function without a return type gives is wrong, if it is, at its name.
+            ReturnType::Default => syn::parse_quote_spanned!(place(sig.ident.span())=> ()),
             ReturnType::Type(_, output) => (**output).clone(),
         },
     });

@@ -1,7 +1,7 @@
 //! The crate `typebus` as the user's crate knows it, and where the tokens that name it are placed.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 
 use crate::{attr::Arg, errors::Errors};
@@ -30,7 +30,10 @@ impl Runtime {
 
     /// The same module, placed where the user's mistake would be, so that it does not draw an error to the attribute.
     pub(crate) fn private_at(&self, span: Span) -> TokenStream {
-        placed(self.private(), span)
+        match &self.0 {
+            Some(_) => placed(self.private(), span),
+            None => quote_spanned!(place(span)=> ::typebus::__private),
+        }
     }
 }
 

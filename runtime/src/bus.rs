@@ -118,7 +118,7 @@ impl<S: Service> Bus<S> {
     ///
     /// # Errors
     /// `Unsupported`.
-    pub fn request<E, R>(&self, _: &E) -> impl Future<Output = Result<R>> + Send + use<S, E, R>
+    pub fn request<E, R>(&self, _: &E) -> std::future::Ready<Result<R>>
     where
         E: PublishedBy<S> + Request<R>,
         R: Reply,

@@ -84,7 +84,7 @@ impl<E: Event> EventSet for E {
     label = "nobody replies to it",
     note = "add `reply = ..` to its `#[event(..)]`, or publish it"
 )]
-pub trait Request<R: Reply>: EventSet {}
+pub trait Request<R>: EventSet {}
 
 /// An event that nobody replies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub struct NoReply;
 
 /// A reply of type `R`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exactly<R: Reply>(std::marker::PhantomData<fn(R)>);
+pub struct Exactly<R>(std::marker::PhantomData<fn(R)>);
 
 /// What can answer a request: everything that travels as JSON and has a schema.
 #[diagnostic::on_unimplemented(
@@ -100,7 +100,11 @@ pub struct Exactly<R: Reply>(std::marker::PhantomData<fn(R)>);
     label = "cannot be a reply",
     note = "derive serde's `Serialize` and `Deserialize` and schemars' `JsonSchema` for `{Self}`"
 )]
-pub trait Reply: Send + 'static {}
+pub trait Reply: Send + 'static {
+    /// Named by the derive, so that rustc points at a type that cannot be one.
+    #[doc(hidden)]
+    const CAN_BE: () = ();
+}
 
 #[diagnostic::do_not_recommend]
 impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {}
@@ -158,22 +162,25 @@ impl EventDescriptor {
     /// `format = ..`
     #[doc(hidden)]
     #[must_use]
-    pub const fn written_as(self, content_type: &'static str) -> Self {
-        Self { content_type, ..self }
+    pub const fn written_as(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
+        self
     }
 
     /// `upcasts(..)`
     #[doc(hidden)]
     #[must_use]
-    pub const fn upcasting(self, upcasts: Events) -> Self {
-        Self { upcasts, ..self }
+    pub const fn upcasting(mut self, upcasts: Events) -> Self {
+        self.upcasts = upcasts;
+        self
     }
 
     /// `reply = ..`
     #[doc(hidden)]
     #[must_use]
-    pub const fn answered_by(self, reply: &'static str) -> Self {
-        Self { reply: Some(reply), ..self }
+    pub const fn answered_by(mut self, reply: &'static str, (): ()) -> Self {
+        self.reply = Some(reply);
+        self
     }
 
     /// The descriptor of an event whose derive reported an error.

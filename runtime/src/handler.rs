@@ -119,14 +119,11 @@ impl HandlerDescriptor {
     where
         Returned<O>: Settles<K>,
     {
-        Self {
-            accepts: I::ACCEPTS,
-            any: I::ANY,
-            batch: I::BATCH,
-            nested: I::NESTED,
-            publishes: [<Returned<O>>::PUBLISHES, Events::None],
-            ..Self::new(name, name_hash, module, attempts)
-        }
+        let mut handler = Self::new(name, name_hash, module, attempts);
+        handler.accepts = I::ACCEPTS;
+        (handler.any, handler.batch, handler.nested) = (I::ANY, I::BATCH, I::NESTED);
+        handler.publishes[0] = <Returned<O>>::PUBLISHES;
+        handler
     }
 
     /// The slots of a handler.
@@ -147,29 +144,33 @@ impl HandlerDescriptor {
     /// What its publishers are for.
     #[doc(hidden)]
     #[must_use]
-    pub const fn publishing(self, publishers: Events) -> Self {
-        Self { publishes: [self.publishes[0], publishers], ..self }
+    pub const fn publishing(mut self, publishers: Events) -> Self {
+        self.publishes[1] = publishers;
+        self
     }
 
     /// `topic = ".."`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn on_topic(self, topic: Hashed) -> Self {
-        Self { topic: Some(topic), ..self }
+    pub const fn on_topic(mut self, topic: Hashed) -> Self {
+        self.topic = Some(topic);
+        self
     }
 
     /// `group = ".."`.
     #[doc(hidden)]
     #[must_use]
-    pub const fn in_group(self, group: &'static str, group_hash: u64) -> Self {
-        Self { group: Some(group), group_hash, ..self }
+    pub const fn in_group(mut self, group: &'static str, group_hash: u64) -> Self {
+        (self.group, self.group_hash) = (Some(group), group_hash);
+        self
     }
 
     /// All other arguments.
     #[doc(hidden)]
     #[must_use]
-    pub const fn with_policy(self, policy: Policy) -> Self {
-        Self { policy, ..self }
+    pub const fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// The function's name.

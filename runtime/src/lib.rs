@@ -150,7 +150,7 @@ pub use outcome::{Failure, HandlerError, OrFail, Outcome};
 pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]
 pub use outputs::{Returned, Settles};
-pub use policy::{Backoff, DeadLetterTo, Limits, Order, Policy, Start, Unhandled};
+pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled};
 pub use publish::{Publish, Receipt};
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
@@ -159,6 +159,8 @@ pub use service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf};
 pub use signal::{SecondSignal, shutdown_signal};
 pub use stats::{GroupStats, Stats};
 pub use template::TopicField;
+#[doc(hidden)]
+pub use template::TopicText;
 pub use topology::{Topology, TopologyDescriptor};
 pub use tuning::Tuning;
 #[doc = include_str!("docs/event.md")]

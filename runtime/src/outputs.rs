@@ -8,7 +8,7 @@ use crate::{
     backend::{Delivery, Outgoing, Sender},
     codec::DecodeError,
     envelope::{Cause, Identity, Stamp},
-    event::{EventSet, Events, Exactly, NoReply, Reply},
+    event::{EventSet, Events, Exactly, NoReply},
     outcome::{HandlerError, Outcome},
     scope::Scope,
 };
@@ -115,13 +115,13 @@ pub trait Answers<R>: Sized + Send {
     fn answer(self) -> Result<R, Rejection>;
 }
 
-impl<R: Reply> Answers<R> for R {
+impl<R: Send> Answers<R> for R {
     fn answer(self) -> Result<R, Rejection> {
         Ok(self)
     }
 }
 
-impl<R: Reply, E: HandlerError> Answers<R> for Result<R, E> {
+impl<R: Send, E: HandlerError> Answers<R> for Result<R, E> {
     fn answer(self) -> Result<R, Rejection> {
         self.map_err(|error| Rejection::failed(&error))
     }
@@ -149,7 +149,7 @@ impl<O: Outputs> Settles<NoReply> for Returned<O> {
     }
 }
 
-impl<R: Reply, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
+impl<R, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
     fn settle(self, _: &mut Outbox<'_>) -> Result<(), Rejection> {
         self.0.answer().and_then(|_| Err(Rejection::unanswerable()))
     }

@@ -35,6 +35,18 @@ pub enum Unhandled {
     Stop,
 }
 
+/// How often a handler may see a delivery. This version carries out the first; start-up refuses the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Guarantee {
+    /// Settled after the handler: again after a crash, never lost.
+    #[default]
+    AtLeastOnce,
+    /// Settled before the handler: lost in a crash, never again.
+    AtMostOnce,
+    /// Once, in a transaction of the broker.
+    ExactlyOnce,
+}
+
 /// Where a handler's dead letters go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DeadLetterTo {
@@ -79,6 +91,8 @@ pub struct Policy {
     pub batch_wait: Duration,
     /// Where a new group begins; `None` leaves it to the broker: its history where it keeps one.
     pub start: Option<Start>,
+    /// How often a delivery may be seen.
+    pub delivery: Guarantee,
     /// What becomes of events that the group does not handle.
     pub unhandled: Unhandled,
     /// Arguments that this version parses and does not carry out yet; start-up refuses them by name.
@@ -97,6 +111,7 @@ impl Policy {
         batch_max: 100,
         batch_wait: Duration::from_millis(20),
         start: None,
+        delivery: Guarantee::AtLeastOnce,
         unhandled: Unhandled::Skip,
         later: &[],
     };

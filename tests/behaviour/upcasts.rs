@@ -91,7 +91,7 @@ async fn what_others_write_is_an_older_version_if_its_type_says_so() {
     let foreign = Foreign::connect(&url).unwrap();
     let old = serde_json::to_string(&v1(1, "ann")).unwrap();
     let new = serde_json::to_string(&v3(3, "ann")).unwrap();
-    // Without a version it is version 1; without a type it is the newest, as the only event of its topic.
+    // Without a version it is version 1, and so it is without a type, as the only event of its topic.
     for (kind, payload) in
         [(Some("bill.sent.v1"), &old), (Some("bill.sent"), &old), (None, &new), (None, &old)]
     {
@@ -100,7 +100,7 @@ async fn what_others_write_is_an_older_version_if_its_type_says_so() {
         message.payload(payload).send().await.unwrap();
     }
     let running = start(&bus).await;
-    let expected = ["bill.sent v1: no. 1 from v1", "bill.sent v1: no. 1 from v1", "bill.sent v3: #3 USD"];
+    let expected = ["bill.sent v1: no. 1 from v1"; 3];
     assert_eq!(lines.all(), expected);
     assert_eq!(ends(&running), Ends { handled: 3, dead_lettered: 1, ..Ends::NONE });
 }
@@ -113,12 +113,12 @@ async fn a_service_may_publish_an_older_version_beside_the_one_it_handles() {
     let bus = Bus::<Both>::builder().state(lines.clone()).connect(&url).await.unwrap();
     bus.publish(&v1(1, "ann")).await.unwrap();
     bus.publish(&v3(3, "ann")).await.unwrap();
-    // Versions of one event are one event: what has no type is still the newest.
+    // Versions of one event are one event: what has no type can be nothing else.
     let foreign = Foreign::connect(&url).unwrap();
-    let payload = serde_json::to_string(&v3(4, "ann")).unwrap();
+    let payload = serde_json::to_string(&v1(4, "ann")).unwrap();
     foreign.message("shop.bills").key("ann").payload(payload).send().await.unwrap();
     let running = start(&bus).await;
-    let expected = ["bill.sent v1: no. 1 from v1", "bill.sent v3: #3 USD", "bill.sent v3: #4 USD"];
+    let expected = ["bill.sent v1: no. 1 from v1", "bill.sent v3: #3 USD", "bill.sent v1: no. 4 from v1"];
     assert_eq!(lines.all(), expected);
     assert_eq!(ends(&running), Ends { handled: 3, ..Ends::NONE });
 }

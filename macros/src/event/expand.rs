@@ -56,8 +56,9 @@ impl EventDef {
         );
         let upcasting = older.as_ref().map(|_| quote!(.upcasting(#p::Events::Many(OLDER))));
         let answered = reply.as_ref().map(|reply| {
-            let reply = quote!(#reply).to_string().replace(' ', "");
-            quote!(.answered_by(#reply))
+            let p = runtime.private_at(last_ident(reply));
+            let name = quote!(#reply).to_string().replace(' ', "");
+            quote!(.answered_by(#name, <#reply as #p::Reply>::CAN_BE))
         });
         let format = self.format(codec.as_ref());
         let decoders = (!upcasts.is_empty()).then(|| {

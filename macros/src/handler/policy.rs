@@ -39,6 +39,7 @@ pub(super) struct PolicyDef {
     batch_max: Option<u32>,
     batch_wait: Option<Duration>,
     start: Option<&'static str>,
+    delivery: Option<&'static str>,
     unhandled: Option<&'static str>,
     /// Arguments that this version understands and does not carry out.
     later: Vec<&'static str>,
@@ -101,9 +102,14 @@ impl PolicyDef {
         if args.get("broadcast").and_then(|arg| arg.bare(errors)).is_some() {
             self.later.push("broadcast");
         }
-        // The first is what this version does.
-        let deliveries = [("at_least_once", false), ("at_most_once", true), ("exactly_once", true)];
-        if args.get("delivery").and_then(|arg| arg.word(&deliveries, errors)) == Some(true) {
+        let deliveries = [
+            ("at_least_once", "AtLeastOnce"),
+            ("at_most_once", "AtMostOnce"),
+            ("exactly_once", "ExactlyOnce"),
+        ];
+        self.delivery = args.get("delivery").and_then(|arg| arg.word(&deliveries, errors));
+        // That is what this version does.
+        if self.delivery.is_some_and(|delivery| delivery != "AtLeastOnce") {
             self.later.push("delivery");
         }
         if args.get("dedupe").and_then(|arg| arg.positive_duration(errors)).is_some() {
@@ -144,6 +150,7 @@ impl PolicyDef {
         field("batch_wait", self.batch_wait.map(|wait| duration::expand(wait, p)));
         let start = self.start.map(|name| variant("Start", name));
         field("start", start.map(|start| quote!(::core::option::Option::Some(#start))));
+        field("delivery", self.delivery.map(|name| variant("Guarantee", name)));
         field("unhandled", self.unhandled.map(|name| variant("Unhandled", name)));
         field("later", (!later.is_empty()).then(|| quote!(&[#(#later),*])));
         fields

@@ -148,7 +148,7 @@ impl ServiceDef {
         let Self { ident, lists, .. } = self;
         let p = self.runtime.private();
         let outer = self.cfgs();
-        let conflicts = lists.handles.iter().map(|Entry { cfgs, ty }| {
+        let conflicts = lists.handles.iter().enumerate().map(|(nth, Entry { cfgs, ty })| {
             let span = last_ident(ty);
             let p = self.runtime.private_at(span);
             check(
@@ -156,7 +156,7 @@ impl ServiceDef {
                 cfgs,
                 span,
                 &quote_spanned! {place(span)=>
-                    SURVEY.conflict(&SERVICE, <#ty as #p::RunsIn<#ident>>::LISTED)
+                    SURVEY.conflict(&SERVICE, <#ty as #p::RunsIn<#ident>>::LISTED, #nth)
                 },
             )
         });

@@ -55,10 +55,11 @@ impl TopologyDef {
     fn checks(&self) -> TokenStream {
         let Self { ident, lists, .. } = self;
         let p = self.runtime.private();
-        let services = lists.services.iter().flat_map(|entry| {
+        let services = lists.services.iter().enumerate().flat_map(|(nth, entry)| {
             ["conflict", "dead", "orphans", "caught"].map(|rule| {
                 let service = self.service(&Entry { cfgs: Vec::new(), ty: entry.ty.clone() });
-                ask(&self.runtime, rule, entry, &service, rule != "caught")
+                let about = if rule == "conflict" { quote!(#service, #nth) } else { service };
+                ask(&self.runtime, rule, entry, &about, rule != "caught")
             })
         });
         let entries = [

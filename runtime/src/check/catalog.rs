@@ -93,6 +93,11 @@ impl<const N: usize> Catalog<N> {
         self.by_kind.find(event.hash)
     }
 
+    /// Whether two events have one name and version.
+    pub(super) const fn has_namesakes(&self) -> bool {
+        self.same_kind.is_some()
+    }
+
     /// Rule 1: two events with one name and version, or two topics that Kafka cannot keep apart.
     pub(super) const fn clash(&self) -> Option<Text> {
         if let Some((before, b)) = self.same_kind
@@ -125,7 +130,7 @@ impl<const N: usize> Catalog<N> {
         &self,
         handler: &HandlerDescriptor,
         but: Option<&Self>,
-    ) -> Option<&'static EventDescriptor> {
+    ) -> Option<(Hashed, &'static EventDescriptor)> {
         if handler.any || handler.broken {
             return None;
         }
@@ -143,7 +148,7 @@ impl<const N: usize> Catalog<N> {
                         None => true,
                     }
                 {
-                    return Some(event);
+                    return Some((*filter, event));
                 }
                 at += 1;
             }

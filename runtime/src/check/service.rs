@@ -41,14 +41,21 @@ pub struct Survey<const N: usize> {
     /// Handlers that another conflicts with, or has the name of.
     shared: [bool; N],
     catalog: Catalog<N>,
+    /// No handler has to be told of anything.
+    clean: bool,
 }
 
 impl<const N: usize> Survey<N> {
     /// Looks at everything once.
     #[must_use]
     pub const fn of(service: &ServiceDescriptor) -> Self {
-        let mut survey =
-            Self { names: Table::NEW, against: [0; N], shared: [false; N], catalog: Catalog::NEW };
+        let mut survey = Self {
+            names: Table::NEW,
+            against: [0; N],
+            shared: [false; N],
+            catalog: Catalog::NEW,
+            clean: true,
+        };
         survey.catalog.add(&Events::Many(service.publishes));
         let mut routes = Routes::<N>::NEW;
         let mut index = 0;
@@ -66,7 +73,9 @@ impl<const N: usize> Survey<N> {
         }
         let mut at = 0;
         while at < routes.wild {
-            survey.note_pattern(service, &routes, routes.patterns[at]);
+            let index = routes.patterns[at];
+            survey.note_pattern(service, &routes, index);
+            survey.clean &= survey.catalog.caught(&service.handlers[index], None).is_none();
             at += 1;
         }
         survey
@@ -79,6 +88,7 @@ impl<const N: usize> Survey<N> {
         {
             self.against[index] = 1 + before;
             (self.shared[index], self.shared[before]) = (true, true);
+            self.clean = false;
         }
     }
 
@@ -150,46 +160,52 @@ impl<const N: usize> Survey<N> {
         }
     }
 
-    /// Rules 3 and 4, for one handler among those before it in the service's list.
+    /// Rules 3 and 4, for one handler among those before it in the service's list, in which at most `nth` stand before it:
+    /// what `#[cfg]` took out is counted too, so a handler is known by what it is, and not by its place.
     #[must_use]
-    pub const fn conflict(&self, service: &ServiceDescriptor, handler: HandlerDescriptor) -> Option<Text> {
-        if handler.broken || service.broken {
+    pub const fn conflict(
+        &self,
+        service: &ServiceDescriptor,
+        handler: HandlerDescriptor,
+        nth: usize,
+    ) -> Option<Text> {
+        if self.clean || handler.broken || service.broken {
             return None;
         }
         let Some(first) = self.names.find(handler.name_hash) else { return None };
         // What one pattern brings and another handler takes is a conflict of the two, and was told.
         if self.shared[first] {
-            return self.conflict_with(service, &handler, first);
+            return self.conflict_with(service, &handler, first, nth);
         }
         match self.catalog.caught(&handler, None) {
-            Some(event) => Some(caught(&handler, event)),
+            Some((filter, event)) => Some(caught(&handler, &filter, event)),
             None => None,
         }
     }
 
-    /// The same for a handler that shares its name or a route. One that is listed twice is found at its first place,
-    /// whichever of the two asks.
+    /// The same for a handler that shares its name or a route.
     const fn conflict_with(
         &self,
         service: &ServiceDescriptor,
         handler: &HandlerDescriptor,
         first: usize,
+        nth: usize,
     ) -> Option<Text> {
-        let (mut at, mut listed) = (first, 0);
-        let mut noted = 0;
+        let (mut at, mut listed, mut last, mut noted) = (first, 0, 0, 0);
         while at < service.handlers.len() {
             if service.handlers[at].is(handler) {
-                listed += 1;
+                (listed, last) = (listed + 1, at);
                 if noted == 0 {
                     noted = self.against[at];
                 }
             }
             at += 1;
         }
-        if listed > 1 {
+        // Told where it stands for the last time; whatever else is wrong with it is told once, too.
+        if listed > 1 && nth >= last {
             return Some(listed_twice(handler));
         }
-        if noted == 0 { None } else { conflict(service, &service.handlers[noted - 1], handler) }
+        if noted == 0 || listed > 1 { None } else { conflict(service, &service.handlers[noted - 1], handler) }
     }
 
     /// Rule 1, for everything that the service knows.
@@ -261,15 +277,10 @@ const fn listed_twice(handler: &HandlerDescriptor) -> Text {
 }
 
 /// Rule 3.
-pub(super) const fn caught(handler: &HandlerDescriptor, event: &EventDescriptor) -> Text {
-    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ");
-    let text = match handler.topic {
-        Some(topic) => text.quote(topic.text()),
-        None => text.add("the topic of its event"),
-    };
-    text.add(", which also brings ")
-        .event(event)
-        .add(", and it does not take that; take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
+pub(super) const fn caught(handler: &HandlerDescriptor, filter: &Hashed, event: &EventDescriptor) -> Text {
+    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ").quote(filter.text());
+    let text = text.add(", which also brings ").event(event).add(", and it does not take that; ");
+    text.add("take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
 }
 
 /// Rule 4: two handlers of one service.
@@ -345,6 +356,8 @@ const fn unlike(a: &HandlerDescriptor, b: &HandlerDescriptor) -> Option<&'static
         Some("with different `order`")
     } else if !same_start(a.policy.start, b.policy.start) {
         Some("with different `start`")
+    } else if a.policy.delivery as u8 != b.policy.delivery as u8 {
+        Some("with different `delivery`")
     } else {
         None
     }

@@ -126,7 +126,8 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         self.catalog.add(&Events::Many(system.from_outside));
         self.catalog.add(&Events::Many(system.to_outside));
         self.catalog.add(&Events::Many(system.may_repeat));
-        self.broken |= self.catalog.broken;
+        // Of two events of one name, nobody can say which is published or handled.
+        self.broken |= self.catalog.broken || self.catalog.has_namesakes();
     }
 
     /// What a service publishes, handles, and leads to.
@@ -254,11 +255,18 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         }
     }
 
-    /// Rules 4 and 6, for one service among those before it in the list: a name, a subscription or a request in common.
+    /// Rules 4 and 6, for one service among those before it in the list, in which at most `nth` stand before it: a name, a
+    /// subscription or a request in common.
     #[must_use]
-    pub const fn conflict(&self, system: &TopologyDescriptor, service: &ServiceDescriptor) -> Option<Text> {
+    pub const fn conflict(
+        &self,
+        system: &TopologyDescriptor,
+        service: &ServiceDescriptor,
+        nth: usize,
+    ) -> Option<Text> {
         let index = index(system, service);
-        if service.broken || index == system.services.len() {
+        // Of two with one name it is the second that is told.
+        if service.broken || index == system.services.len() || nth < index {
             return None;
         }
         let noted = self.against[index];
@@ -281,7 +289,10 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
                 let text = Text::NEW.add("handler ").quote(handler.name).add(" of ").quote(service.name);
                 let text = self.unpublished(text.add(" waits for "), &handler.accepts);
                 let text = text.add(", which nobody in ").add(system.name).add(" publishes; ");
-                return Some(text.add("publish it, or add it to `from_outside: [..]`"));
+                let them = text.them();
+                return Some(
+                    text.add("publish ").add(them).add(", or add ").add(them).add(" to `from_outside: [..]`"),
+                );
             }
             nth += 1;
         }
@@ -393,7 +404,8 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
             nth += 1;
         }
         let text = text.add(", which nobody in ").add(system.name).add(" handles; ");
-        Some(text.add("handle it, or add it to `to_outside: [..]`"))
+        let them = text.them();
+        Some(text.add("handle ").add(them).add(", or add ").add(them).add(" to `to_outside: [..]`"))
     }
 
     /// Whether nobody handles one of the events.
@@ -459,8 +471,8 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         nth = 0;
         while nth < service.handlers.len() {
             let handler = &service.handlers[nth];
-            if let Some(event) = self.catalog.caught(handler, Some(&own)) {
-                return Some(caught(handler, event));
+            if let Some((filter, event)) = self.catalog.caught(handler, Some(&own)) {
+                return Some(caught(handler, &filter, event));
             }
             nth += 1;
         }
@@ -558,7 +570,8 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
                 if first.is_none() {
                     first = Some(event);
                 }
-                text = text.event(event).add(" makes ").quote(handler.name).add(" of ").quote(service.name);
+                text = text.event(event).add(if at == 0 { " makes " } else { ", which makes " });
+                text = text.quote(handler.name).add(" of ").quote(service.name);
                 text = text.add(" publish ");
             }
             at += 1;

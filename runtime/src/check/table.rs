@@ -61,12 +61,12 @@ mod tests {
         let mut table = Table::<N>::NEW;
         // All of them want the same place.
         let hash = |nth: u64| (nth + 1) << 40 | 7;
-        for nth in 0..6 {
-            assert_eq!(table.insert(hash(nth), nth as usize), None);
+        for (nth, index) in (0..6).zip(0..) {
+            assert_eq!(table.insert(hash(nth), index), None);
         }
-        for nth in 0..6 {
-            assert_eq!(table.insert(hash(nth), 99), Some(nth as usize));
-            assert_eq!(table.find(hash(nth)), Some(nth as usize));
+        for (nth, index) in (0..6).zip(0..) {
+            assert_eq!(table.insert(hash(nth), 99), Some(index));
+            assert_eq!(table.find(hash(nth)), Some(index));
         }
         assert_eq!(table.find(hash(6)), None);
     }

@@ -48,6 +48,11 @@ impl Text {
         }
     }
 
+    /// The word for the events that were listed.
+    pub(super) const fn them(&self) -> &'static str {
+        if self.listed > 1 { "them" } else { "it" }
+    }
+
     /// The message.
     #[must_use]
     pub const fn as_str(&self) -> &str {

@@ -41,7 +41,7 @@ pub(crate) struct Routes {
 struct Table {
     kinds: Vec<Kind>,
     any: Option<usize>,
-    /// The only event known on the topic, in its newest version.
+    /// The only event known on the topic.
     sole: Option<&'static EventDescriptor>,
 }
 
@@ -100,9 +100,12 @@ impl Table {
             };
             handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
-        let here = || known.iter().copied().filter(|event| matches(event.topic.filter(), topic));
-        let newest = here().max_by_key(|event| event.version);
-        table.sole = newest.filter(|newest| here().all(|other| is_made_from(newest, other)));
+        let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
+        if let Some(first) = here.next()
+            && here.all(|other| other.name == first.name)
+        {
+            table.sole = Some(first);
+        }
         table
     }
 
@@ -153,9 +156,12 @@ impl Table {
         format!("`{name}` is handled in version {before}{last}, and this is version {version}")
     }
 
-    /// A message without an envelope: it is the only event of its topic, in the newest version that the service knows.
+    /// A message without an envelope: it is the only event of its topic, in version 1 where that is read.
     fn untyped(&self) -> Route {
-        let sole = self.sole.and_then(|sole| self.kinds.iter().find(|known| known.event.kind == sole.kind));
+        let sole = self.sole.and_then(|sole| {
+            let versions = self.kinds.iter().filter(|known| known.event.name == sole.name);
+            versions.min_by_key(|known| known.event.version)
+        });
         match (sole, self.any, self.sole) {
             (Some(Kind { event, handler, .. }), ..) => Route::Handler(*handler, Some(event)),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
@@ -166,11 +172,6 @@ impl Table {
             }
         }
     }
-}
-
-/// Whether the other is the event, or an older version that it is made from.
-fn is_made_from(event: &EventDescriptor, other: &EventDescriptor) -> bool {
-    event.kind == other.kind || event.upcasts.iter().any(|older| is_made_from(older, other))
 }
 
 #[cold]

@@ -5,11 +5,11 @@ pub struct Gateway;
 pub struct Mailer;
 
 service! {
-    pub Billing = "billing" { state: [Gateway, Mailer] }
+    pub Billing = "billing" { state: [Gateway] }
 }
 
 async fn connect() -> typebus::Result<Bus<Billing>> {
-    Bus::<Billing>::builder().state((Mailer, Gateway)).connect("memory:").await
+    Bus::<Billing>::builder().state(Mailer).connect("memory:").await
 }
 
 fn main() {}

@@ -6,6 +6,6 @@ mod common;
 use common::*;
 
 #[handler]
-async fn charge(_: State<Gateway>, _: OrderPlaced) {}
+async fn charge(_: State<Gateway>) {}
 
 fn main() {}

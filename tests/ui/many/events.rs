@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use typebus::{Bus, prelude::*};
 
 #[derive(Serialize, Deserialize, JsonSchema, Event)]
-#[event(topic = "shop orders", name = "order placed", version = "2", key = ordr_id, id = 5.0, upcasts(Old))]
+#[event(topic = "shop orders", name = "order placed", version = "2", key = ordr_id, id = 5.0, upcasts(OrderPlaced))]
 pub struct OrderPlaced {
     pub order_id: String,
 }

@@ -1,0 +1,14 @@
+//! A field is a whole token.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.orders-{tenant}", name = "order.shipped")]
+pub struct OrderShipped {
+    pub tenant: String,
+}
+
+fn main() {}

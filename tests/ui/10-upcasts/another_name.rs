@@ -1,0 +1,22 @@
+//! An older version has the same name.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.refunds", name = "refund.wanted")]
+pub struct RefundAskedV1 {}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.refunds", name = "refund.asked", version = 2, upcasts(RefundAskedV1))]
+pub struct RefundAsked {}
+
+impl From<RefundAskedV1> for RefundAsked {
+    fn from(_: RefundAskedV1) -> Self {
+        Self {}
+    }
+}
+
+fn main() {}

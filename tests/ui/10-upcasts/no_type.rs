@@ -1,0 +1,16 @@
+//! An older version is a type.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.refunds", name = "refund.asked")]
+pub struct RefundAskedV1 {}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.refunds", name = "refund.asked", version = 2, upcasts("refund.asked.v1"))]
+pub struct RefundAsked {}
+
+fn main() {}

@@ -1,0 +1,23 @@
+//! What a topology lists first are services.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler]
+async fn charge(_: OrderPlaced) {}
+
+service! {
+    pub Storefront = "storefront" { publishes: [OrderPlaced] }
+}
+
+service! {
+    pub Billing = "billing" { handles: [charge] }
+}
+
+topology! {
+    pub Shop = [Storefront, Billing, Plain];
+}
+
+fn main() {}

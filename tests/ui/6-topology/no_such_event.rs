@@ -1,0 +1,24 @@
+//! An event from outside exists.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[handler]
+async fn charge(_: OrderPlaced) {}
+
+service! {
+    pub Storefront = "storefront" { publishes: [OrderPlaced] }
+}
+
+service! {
+    pub Billing = "billing" { handles: [charge] }
+}
+
+topology! {
+    pub Shop = [Storefront, Billing];
+    from_outside: [PaymentSettled];
+}
+
+fn main() {}

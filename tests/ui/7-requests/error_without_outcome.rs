@@ -1,0 +1,20 @@
+//! An error in the place of a reply says what becomes of the delivery.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Quote {}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.quotes", reply = Quote)]
+pub struct GetQuote {}
+
+#[handler]
+async fn quote(_: GetQuote) -> Result<Quote, std::fmt::Error> {
+    Ok(Quote {})
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+//! A request has one handler in a group.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Quote {}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.quotes", reply = Quote)]
+pub struct GetQuote {}
+
+#[handler]
+async fn quote(_: GetQuote) -> Quote {
+    Quote {}
+}
+
+#[handler]
+async fn guess(_: GetQuote) -> Quote {
+    Quote {}
+}
+
+service! {
+    pub Prices = "prices" { handles: [quote, guess] }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+//! The runtime is named by a path.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Storefront = "storefront" { publishes: [InvoiceSent] }
+}
+
+topology! {
+    pub Shop = [Storefront];
+    to_outside: [InvoiceSent];
+    crate: "typebus";
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! An event is listed once.
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+service! {
+    pub Storefront = "storefront" { publishes: [InvoiceSent] }
+}
+
+topology! {
+    pub Shop = [Storefront];
+    to_outside: [InvoiceSent, InvoiceSent];
+}
+
+fn main() {}
