@@ -1,1 +1,1 @@
-//! The examples: `cargo run --example hello`; `webhooks/` is a package of its own.
+//! The examples: `cargo run --example hello`; `protobuf/` and `webhooks/` are packages of their own.

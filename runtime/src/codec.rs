@@ -64,10 +64,11 @@ pub trait Codec<E>: 'static {
     /// The payload is no such event; its delivery becomes a dead letter.
     fn decode(payload: &[u8]) -> Result<E, BoxError>;
 
-    /// Whether a payload of this content type can be read; one without a content type always can.
+    /// Whether a payload of this content type can be read; one without a content type always can. Parameters do not
+    /// count.
     #[must_use]
     fn reads(content_type: &str) -> bool {
-        essence(content_type).eq_ignore_ascii_case(Self::CONTENT_TYPE)
+        essence(content_type).eq_ignore_ascii_case(essence(Self::CONTENT_TYPE))
     }
 }
 

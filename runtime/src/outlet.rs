@@ -153,7 +153,8 @@ pub(crate) fn spare() -> Box<Encoded> {
 
 /// Keeps a buffer for the thread's next event, unless it grew large.
 pub(crate) fn give_back(encoded: Box<Encoded>) {
-    if encoded.builder.capacity() <= SPARE_BYTES {
+    let Encoded { builder, id, topic, .. } = &*encoded;
+    if builder.capacity().max(id.capacity()).max(topic.capacity()) <= SPARE_BYTES {
         SPARE.set(Some(encoded));
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Limits, Order, Start},
     service::ServiceDescriptor,
+    template,
     topic::{Topic, is_pattern},
 };
 
@@ -40,11 +41,19 @@ pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
     wirings.into_iter().map(wiring).collect()
 }
 
+/// The subscriptions of a handler.
 fn filters(handler: &HandlerDescriptor) -> Vec<&'static str> {
-    match handler.topic() {
-        Some(topic) => vec![topic],
-        None => handler.accepts.iter().map(|event| event.topic.filter()).collect(),
+    let homes = match handler.topic() {
+        Some(topic) => return vec![topic],
+        None => handler.accepts.iter().map(|event| template::home(handler.accepts, event)),
+    };
+    let mut filters = Vec::new();
+    for home in homes {
+        if !filters.contains(&home) {
+            filters.push(home);
+        }
     }
+    filters
 }
 
 /// Everything that the service needs from the broker.

@@ -2,9 +2,9 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::EventDescriptor,
+    event::{EventDescriptor, Events},
     key::{Key, KeyText},
-    topic::{self, Topic},
+    topic::{self, Hashed, Topic},
 };
 
 /// The longest topic in bytes, as in the grammar of literals.
@@ -56,6 +56,17 @@ impl TopicText<'_> {
     }
 }
 
+/// The one subscription that takes `event`, for a handler of these `events` that names no topic. A field may have the
+/// value that makes its topic another event's, so that several subscriptions bring it, and nothing may be handled twice.
+pub(crate) fn home(events: Events, event: &EventDescriptor) -> &'static str {
+    // The widest, so that the narrower ones are not needed, and one topic is kept in order as a whole.
+    let wider = |home: Hashed, other: &EventDescriptor| match other.topic.receives(&home) {
+        true => other.topic,
+        false => home,
+    };
+    events.iter().fold(event.topic, wider).filter()
+}
+
 /// Writes the topic of an event with a template.
 pub(crate) fn write(text: &mut Vec<u8>, write: impl FnOnce(&mut TopicText<'_>)) -> Option<&'static str> {
     text.clear();
@@ -69,18 +80,28 @@ pub(crate) fn write(text: &mut Vec<u8>, write: impl FnOnce(&mut TopicText<'_>)) 
 /// # Errors
 /// `InvalidTopic`, if a field's value is no token, or the whole is too long.
 pub(crate) fn read(event: &EventDescriptor, text: &[u8], wrong: Option<&'static str>) -> Result<Topic> {
-    let text = String::from_utf8_lossy(text);
     let problem = match wrong {
         Some(field) => format!(
             "its `{field}` makes \"{}\" of \"{}\", and that is no topic; a field's value is one or more of letters, \
              digits, `_` and `-`, and no topic begins with `dead` or `reply`",
-            text.escape_debug(),
+            shown(text).escape_debug(),
             event.topic()
         ),
-        None if text.len() > MAX_BYTES => {
-            format!("\"{text}\" has {} bytes, and a topic has at most {MAX_BYTES}", text.len())
-        }
-        None => return Ok(Topic::from(&*text)),
+        None if text.len() > MAX_BYTES => format!(
+            "\"{}\" becomes \"{}\" of {} bytes, and a topic has at most {MAX_BYTES}",
+            event.topic(),
+            shown(text),
+            text.len()
+        ),
+        None => return Ok(Topic::from(&*String::from_utf8_lossy(text))),
     };
     Err(Error::new(ErrorKind::InvalidTopic, "publish", format!("{}: {problem}", event.type_name())))
+}
+
+/// As much as a topic can be: a field may hold any amount of text.
+fn shown(text: &[u8]) -> String {
+    match text.get(..MAX_BYTES) {
+        Some(begin) if text.len() > MAX_BYTES => format!("{}…", String::from_utf8_lossy(begin)),
+        _ => String::from_utf8_lossy(text).into_owned(),
+    }
 }

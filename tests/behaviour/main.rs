@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod batch;
+mod codecs;
 mod dead_letters;
 mod delivery;
 mod extractors;
@@ -14,7 +15,11 @@ mod instances;
 mod logs;
 mod order;
 mod outcomes;
+mod requests;
 mod retry;
 mod shutdown;
 mod startup;
+mod templates;
+mod topic_values;
+mod upcasts;
 mod wrapped;

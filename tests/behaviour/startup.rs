@@ -179,6 +179,39 @@ async fn what_the_backend_cannot_do_is_refused_by_handler() {
     }
 }
 
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, Event)]
+#[event(topic = "tenants.{tenant}.logins", name = "logged.in")]
+struct LoggedIn {
+    tenant: String,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, Event)]
+#[event(topic = "tenants.{who}.logins", name = "logged.out")]
+struct LoggedOut {
+    who: String,
+}
+
+#[derive(Debug, EventSet)]
+enum Login {
+    In(LoggedIn),
+    Out(LoggedOut),
+}
+
+#[handler]
+async fn logins(_: Login) {}
+
+service! { Watching = "watching" { handles: [logins] } }
+
+#[tokio::test]
+async fn a_topic_with_a_field_is_a_pattern_to_the_backend() {
+    let able = Wrapped::new("memory:");
+    let capabilities = Capabilities { patterns: false, ..able.capabilities };
+    let error = Bus::<Watching>::builder().connect(Wrapped { capabilities, ..able }).await.unwrap_err();
+    let problems: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.contains("`logins`") && problem.contains("\"tenants.*.logins\""), "{problem}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_one_subscription_is_refused_nothing_runs_and_the_others_can_be_started() {
     let (url, seen) = (broker(), Numbers::default());

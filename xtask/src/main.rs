@@ -9,6 +9,7 @@ mod cost;
 mod documents;
 mod hello;
 mod package;
+mod protobuf;
 mod report;
 mod shell;
 mod steps;

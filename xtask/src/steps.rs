@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    arrows, hello, package,
+    arrows, hello, package, protobuf,
     shell::{Shell, Tests},
     tools, webhooks,
 };
@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Test,
     /// `hello` needs less than 60 crates and no C, and it runs
     Hello,
+    /// `protobuf` reads what it writes
+    Protobuf,
     /// `webhooks` accounts for every event, and two runs come to the same
     Webhooks,
     /// Allocations and instructions per delivery stay below their bounds; needs valgrind
@@ -64,6 +66,7 @@ impl Step {
             }
             Self::Test => return shell.cargo(["test", "--workspace", "--no-fail-fast"]).run_tests(),
             Self::Hello => hello::check(shell)?,
+            Self::Protobuf => protobuf::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Counts => {
                 tools::valgrind(shell)?;

@@ -9,6 +9,7 @@ use crate::{
     handler::HandlerDescriptor,
     message::Opening,
     outputs::Reason,
+    template,
     topic::{Topic, is_pattern, matches},
 };
 
@@ -28,6 +29,7 @@ pub(crate) enum Route {
 
 #[derive(Debug)]
 pub(crate) struct Routes {
+    filter: Topic,
     handlers: Vec<&'static HandlerDescriptor>,
     /// Every event of the service by which an untyped message may be known.
     known: Vec<&'static EventDescriptor>,
@@ -58,8 +60,8 @@ impl Routes {
         handlers: Vec<&'static HandlerDescriptor>,
         known: Vec<&'static EventDescriptor>,
     ) -> Self {
-        let exact = (!is_pattern(filter)).then(|| Table::new(filter, &handlers, &known));
-        Self { handlers, known, exact, by_topic: HashMap::new() }
+        let exact = (!is_pattern(filter)).then(|| Table::new(filter, filter, &handlers, &known));
+        Self { filter: filter.clone(), handlers, known, exact, by_topic: HashMap::new() }
     }
 
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
@@ -67,7 +69,7 @@ impl Routes {
             return table.resolve(delivery);
         }
         if !self.by_topic.contains_key(&delivery.topic) {
-            let table = Table::new(&delivery.topic, &self.handlers, &self.known);
+            let table = Table::new(&self.filter, &delivery.topic, &self.handlers, &self.known);
             if self.by_topic.len() >= REMEMBERED {
                 return table.resolve(delivery);
             }
@@ -82,6 +84,7 @@ impl Routes {
 
 impl Table {
     fn new(
+        filter: &Topic,
         topic: &Topic,
         handlers: &[&'static HandlerDescriptor],
         known: &[&'static EventDescriptor],
@@ -91,8 +94,11 @@ impl Table {
             if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
                 table.any = Some(at);
             }
-            let accepted = handler.accepts.iter().filter(|event| matches(event.topic.filter(), topic));
-            accepted.for_each(|event| table.add(event, at));
+            let here = |event: &&EventDescriptor| {
+                let is_home = || template::home(handler.accepts, event) == &**filter;
+                matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
+            };
+            handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
         let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
@@ -142,9 +148,12 @@ impl Table {
         let versions = self.kinds.iter().filter(|known| known.event.name == name);
         let mut versions: Vec<_> = versions.map(|known| known.event.version).collect();
         versions.sort_unstable();
-        let versions: Vec<_> = versions.iter().map(u16::to_string).collect();
-        let versions = versions.join(" and ");
-        format!("`{name}` is handled in version {versions}, and this is version {version}")
+        // One that is made in several ways is there several times.
+        versions.dedup();
+        let last = versions.pop().unwrap_or_default();
+        let before: Vec<_> = versions.iter().map(u16::to_string).collect();
+        let before = if before.is_empty() { String::new() } else { format!("{} and ", before.join(", ")) };
+        format!("`{name}` is handled in version {before}{last}, and this is version {version}")
     }
 
     /// A message without an envelope: it is the only event of its topic, in version 1 where that is read.

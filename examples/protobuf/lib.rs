@@ -1,0 +1,1 @@
+//! The example `protobuf`: `cargo run --example protobuf`.
