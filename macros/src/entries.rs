@@ -12,14 +12,14 @@ pub(crate) struct Entry {
     pub(crate) ty: Type,
 }
 
-/// Reads what stands in the brackets; what follows a mistake is read as far as that is possible.
-pub(crate) fn parse_entries(input: ParseStream<'_>, errors: &mut Errors) -> Vec<Entry> {
+/// Reads what stands in the brackets, as in `example`; what follows a mistake is read as far as that is possible.
+pub(crate) fn parse_entries(input: ParseStream<'_>, example: &str, errors: &mut Errors) -> Vec<Entry> {
     let mut entries = Vec::new();
     while !input.is_empty() {
         match parse_entry(input, errors) {
             Ok(entry) => entries.push(entry),
             Err(error) => {
-                errors.at_span(error.span(), "expected a name, as in `charge` or `billing::charge`");
+                errors.at_span(error.span(), format!("expected a name, as in {example}"));
                 skip_entry(input);
                 continue;
             }

@@ -178,10 +178,11 @@ fn check_name(args: &Args, topic: Option<&LitStr>, errors: &mut Errors) -> Optio
 
 /// The codec that `format` names; `None` for JSON, and where it is wrong.
 fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
+    let what = "\"json\" or the path of a codec";
     if arg.is_words() {
-        return arg.path(errors);
+        return arg.parsed(Path::parse_mod_style, what, errors);
     }
-    let literal = arg.string(errors)?;
+    let literal = arg.parsed(<LitStr as syn::parse::Parse>::parse, what, errors)?;
     match literal.value().as_str() {
         "json" => {}
         later @ ("msgpack" | "cbor") => {
@@ -209,7 +210,7 @@ fn check_upcasts(arg: &Arg, ident: &Ident, errors: &mut Errors) -> Vec<Type> {
         if text == "Self" || *ident == text {
             errors.at(&ty, "an event is not an older version of itself");
         } else if types.iter().any(|other| other.to_token_stream().to_string() == text) {
-            errors.at(&ty, format!("`{}` is named twice", text.replace(' ', "")));
+            errors.at(&ty, format!("`{}` is named twice; name it once", text.replace(' ', "")));
         } else {
             types.push(ty);
         }

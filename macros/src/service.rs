@@ -194,5 +194,5 @@ fn parse_list(input: ParseStream<'_>, name: &str, errors: &mut Errors) -> syn::R
     }
     let content;
     syn::bracketed!(content in input);
-    Ok(Listed::Entries(parse_entries(&content, errors)))
+    Ok(Listed::Entries(parse_entries(&content, "`charge` or `billing::charge`", errors)))
 }

@@ -77,7 +77,7 @@ fn parse(input: ParseStream<'_>, errors: &mut Errors) -> Option<TopologyDef> {
     let mut runtime = None;
     let services = input.parse::<Token![=]>().and_then(|_| brackets(input));
     match services {
-        Ok(content) => lists.services = parse_entries(&content, errors),
+        Ok(content) => lists.services = parse_entries(&content, "`Billing` or `billing::Billing`", errors),
         Err(error) => {
             errors.at_span(error.span(), FORM);
             skip(input, |input| input.peek(Token![;]));
@@ -112,7 +112,10 @@ fn parse_lists(input: ParseStream<'_>, lists: &mut Lists, runtime: &mut Option<P
         }
         let read = input.parse::<Token![:]>().and_then(|_| match name.as_str() {
             "crate" => input.call(Path::parse_mod_style).map(|path| *runtime = Some(path)),
-            _ => brackets(input).map(|content| lists.named(&name).extend(parse_entries(&content, errors))),
+            _ => brackets(input).map(|content| {
+                let example = "`InvoiceSent` or `events::InvoiceSent`";
+                lists.named(&name).extend(parse_entries(&content, example, errors));
+            }),
         });
         seen.push(name.clone());
         if let Err(error) = read {

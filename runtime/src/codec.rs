@@ -178,7 +178,7 @@ impl Encoded {
 pub(crate) fn decode<E: Event>(incoming: &Incoming<'_>) -> Result<E, DecodeError> {
     if !E::OLDER.is_empty()
         && !incoming.is_event(&E::DESCRIPTOR)
-        && let Some(older) = E::OLDER.iter().find(|older| incoming.is_or_was(older.event))
+        && let Some(older) = Older::nearest(E::OLDER, incoming)
     {
         return (older.decode)(incoming);
     }
@@ -207,6 +207,12 @@ impl<E: 'static> Older<E> {
         E: UpcastFrom<Old>,
     {
         Self { event: &Old::DESCRIPTOR, decode: |incoming| decode::<Old>(incoming).map(E::upcast_from) }
+    }
+
+    /// The version that arrived itself, or else one that was made from it.
+    fn nearest<'a>(all: &'a [Self], incoming: &Incoming<'_>) -> Option<&'a Self> {
+        let itself = all.iter().find(|older| incoming.is_event(older.event));
+        itself.or_else(|| all.iter().find(|older| incoming.is_or_was(older.event)))
     }
 
     /// Its descriptor.

@@ -12,7 +12,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a service",
     label = "not a service",
-    note = "write it with `service! {{ pub {Self} = \"..\" {{ .. }} }}`"
+    note = "the list is of what `service!` makes"
 )]
 pub trait Service: Sized + Send + Sync + 'static {
     /// Name, handlers and events.

@@ -21,5 +21,6 @@ mod shutdown;
 mod startup;
 mod templates;
 mod topic_values;
+mod upcast_ways;
 mod upcasts;
 mod wrapped;

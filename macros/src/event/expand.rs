@@ -94,12 +94,12 @@ impl EventDef {
             Some(codec) => {
                 let span = last_ident(codec);
                 let p = self.runtime.private_at(span);
-                quote_spanned!(place(span)=> #p::Format::of::<#codec>())
+                quote_spanned!(place(span)=> #p::Format::<Self>::of::<#codec>())
             }
             None => {
                 let span = self.ident.span();
                 let p = self.runtime.private_at(span);
-                quote_spanned!(place(span)=> #p::Format::of::<#p::Json>())
+                quote_spanned!(place(span)=> #p::Format::<Self>::of::<#p::Json>())
             }
         }
     }

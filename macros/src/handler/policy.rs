@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::LitStr;
 
@@ -10,6 +10,7 @@ use crate::{
     attr::{Arg, Args, Grammar},
     duration,
     errors::Errors,
+    nearest::suggest,
     topic::{self, Use},
 };
 
@@ -206,6 +207,14 @@ fn backoff(arg: &Arg, errors: &mut Errors) -> Option<(Duration, Duration)> {
 
 /// `unknown_version = hold("15m")` or `= dead_letter`
 fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
+    if let Some(TokenTree::Ident(word)) = arg.value_tokens().into_iter().next().filter(|_| arg.is_words())
+        && word != "hold"
+        && word != "dead_letter"
+    {
+        let known = suggest(&word.to_string(), "word", ["hold", "dead_letter"]);
+        errors.at(&word, format!("unknown word `{word}` for `unknown_version`; {known}"));
+        return None;
+    }
     let parser = |input: syn::parse::ParseStream<'_>| {
         let word: Ident = input.parse()?;
         if word == "dead_letter" {

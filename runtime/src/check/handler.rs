@@ -16,18 +16,15 @@ pub const fn topic_mismatch(handler: HandlerDescriptor) -> Option<Text> {
     let mut at = 0;
     while let Some(event) = handler.accepts.get(at) {
         if !event.broken && !topic.receives(&event.topic) {
-            return Some(
-                Text::NEW
-                    .add("handler \"")
-                    .add(handler.name)
-                    .add("\" listens to \"")
-                    .add(topic.text())
-                    .add("\", but ")
-                    .add(event.ty)
-                    .add(" is published on \"")
-                    .add(event.topic.text())
-                    .add("\"; listen to that topic, or leave `topic` out"),
-            );
+            let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ").quote(topic.text());
+            let text = text.add(", but ").add(event.ty).add(" is published on ").quote(event.topic.text());
+            let text = text.add("; listen to ");
+            let text = if event.topic.is_template() {
+                text.quote(event.topic.filter())
+            } else {
+                text.add("that topic")
+            };
+            return Some(text.add(", or leave `topic` out"));
         }
         at += 1;
     }

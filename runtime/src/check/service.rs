@@ -178,7 +178,7 @@ impl<const N: usize> Survey<N> {
             return self.conflict_with(service, &handler, first, nth);
         }
         match self.catalog.caught(&handler, None) {
-            Some((filter, event)) => Some(caught(&handler, &filter, event)),
+            Some((filter, event)) => Some(caught(&handler, None, &filter, event)),
             None => None,
         }
     }
@@ -276,11 +276,36 @@ const fn listed_twice(handler: &HandlerDescriptor) -> Text {
     Text::NEW.add("handler ").quote(handler.name).add(" is listed twice; list it once")
 }
 
-/// Rule 3.
-pub(super) const fn caught(handler: &HandlerDescriptor, filter: &Hashed, event: &EventDescriptor) -> Text {
-    let text = Text::NEW.add("handler ").quote(handler.name).add(" listens to ").quote(filter.text());
-    let text = text.add(", which also brings ").event(event).add(", and it does not take that; ");
-    text.add("take it too (an `EventSet`, `AnyEvent`), or narrow the topic")
+/// Rule 3, for a handler `of` a service where that is not clear.
+pub(super) const fn caught(
+    handler: &HandlerDescriptor,
+    of: Option<&str>,
+    filter: &Hashed,
+    event: &EventDescriptor,
+) -> Text {
+    let mut text = Text::NEW.add("handler ").quote(handler.name);
+    if let Some(service) = of {
+        text = text.add(" of ").quote(service);
+    }
+    text = text.add(" listens to ").quote(filter.text()).add(", which also brings ").event(event);
+    text = text.add(", and it does not take that; ");
+    if let Some(newer) = newer(&handler.accepts, event) {
+        text = text.add("add `upcasts(").add(event.ty).add(")` to ").add(newer.ty).add(", ");
+    }
+    text = text.add("take it too (an `EventSet`, `AnyEvent`), or ");
+    text.add(if handler.topic.is_some() { "narrow the topic" } else { "rename one of the topics" })
+}
+
+/// A newer version of the event among these.
+const fn newer(events: &Events, event: &EventDescriptor) -> Option<&'static EventDescriptor> {
+    let mut at = 0;
+    while let Some(other) = events.get(at) {
+        if other.version > event.version && str_eq(other.name, event.name) {
+            return Some(other);
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Rule 4: two handlers of one service.
@@ -342,7 +367,8 @@ const fn pair_conflict(
             .add(mine.text())
             .add("\", ")
             .add(what)
-            .add("; make them agree, or give one a `group` of its own"),
+            .add(if a.any == b.any { "; make them agree, or give" } else { "; give" })
+            .add(" one a `group` of its own"),
     )
 }
 

@@ -472,7 +472,7 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
         while nth < service.handlers.len() {
             let handler = &service.handlers[nth];
             if let Some((filter, event)) = self.catalog.caught(handler, Some(&own)) {
-                return Some(caught(handler, &filter, event));
+                return Some(caught(handler, Some(service.name), &filter, event));
             }
             nth += 1;
         }
@@ -655,6 +655,29 @@ const fn nth_handler(
     None
 }
 
+/// Whether two services of one name are one, under two paths.
+const fn is_same(a: &ServiceDescriptor, b: &ServiceDescriptor) -> bool {
+    if a.handlers.len() != b.handlers.len() || a.publishes.len() != b.publishes.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.handlers.len() {
+        if !a.handlers[at].is(&b.handlers[at]) {
+            return false;
+        }
+        at += 1;
+    }
+    let (mine, theirs) = (Events::Many(a.publishes), Events::Many(b.publishes));
+    at = 0;
+    while let (Some(mine), Some(theirs)) = (mine.get(at), theirs.get(at)) {
+        if mine.hash != theirs.hash {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// Whether a pattern of the one could meet something of the other: most services have no group in common.
 const fn may_share(a: &ServiceDescriptor, b: &ServiceDescriptor) -> bool {
     let mut i = 0;
@@ -681,6 +704,9 @@ const fn has_group(service: &ServiceDescriptor, group: u64) -> bool {
 
 const fn conflict(a: &ServiceDescriptor, b: &ServiceDescriptor) -> Option<Text> {
     if str_eq(a.name, b.name) {
+        if is_same(a, b) {
+            return Some(Text::NEW.add("service ").quote(a.name).add(" is listed twice; list it once"));
+        }
         let text = Text::NEW.add("two services are named ").quote(a.name);
         return Some(text.add(
             "; a service's name is the source of its events and the group of its handlers, so rename one",

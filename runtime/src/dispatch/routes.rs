@@ -41,7 +41,7 @@ pub(crate) struct Routes {
 struct Table {
     kinds: Vec<Kind>,
     any: Option<usize>,
-    /// The only event known on the topic.
+    /// The only event known on the topic, in its oldest version.
     sole: Option<&'static EventDescriptor>,
 }
 
@@ -104,7 +104,8 @@ impl Table {
         if let Some(first) = here.next()
             && here.all(|other| other.name == first.name)
         {
-            table.sole = Some(first);
+            let here = known.iter().filter(|event| matches(event.topic.filter(), topic));
+            table.sole = here.map(|event| oldest(event)).min_by_key(|event| event.version);
         }
         table
     }
@@ -172,6 +173,12 @@ impl Table {
             }
         }
     }
+}
+
+/// An event, or the oldest version that it is made from.
+fn oldest(event: &'static EventDescriptor) -> &'static EventDescriptor {
+    let older = event.upcasts.iter().map(oldest);
+    older.chain([event]).min_by_key(|event| event.version).unwrap_or(event)
 }
 
 #[cold]
