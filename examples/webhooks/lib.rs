@@ -21,3 +21,8 @@ pub mod run;
 pub mod summary;
 pub mod triage;
 pub mod webhook;
+
+typebus::topology! {
+    /// The four together: what one of them publishes another handles, and nothing goes round in a circle.
+    pub Webhooks = [gateway::Gateway, triage::Triage, digest::Digest, archive::Archive];
+}
