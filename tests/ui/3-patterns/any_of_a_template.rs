@@ -1,0 +1,22 @@
+//! x
+
+#[path = "../common.rs"]
+mod common;
+
+use common::*;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "{tenant}.orders", name = "order.shipped")]
+pub struct OrderShipped {
+    pub tenant: String,
+}
+
+#[handler]
+async fn bill(_: OrderShipped) {}
+
+service! {
+    pub Billing = "billing" { handles: [bill], publishes: [OrderPlaced] }
+}
+
+
+fn main() {}
