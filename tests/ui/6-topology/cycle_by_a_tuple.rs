@@ -6,7 +6,7 @@ mod common;
 use common::*;
 
 #[handler]
-async fn charge(order: OrderPlaced) -> (InvoiceSent, Option<OrderPlaced>) {
+async fn charge(_: OrderPlaced) -> (InvoiceSent, Option<OrderPlaced>) {
     (InvoiceSent, None)
 }
 

@@ -1,4 +1,4 @@
-//! x
+//! A field may have the value that makes its topic that of another event.
 
 #[path = "../common.rs"]
 mod common;
