@@ -11,5 +11,4 @@ pub struct OrderShipped {
     pub tenant: String,
 }
 
-
 fn main() {}

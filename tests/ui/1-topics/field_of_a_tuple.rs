@@ -9,5 +9,4 @@ use common::*;
 #[event(topic = "shop.{1}.orders", name = "order.shipped")]
 pub struct OrderShipped(pub String);
 
-
 fn main() {}

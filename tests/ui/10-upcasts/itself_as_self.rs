@@ -9,5 +9,4 @@ use common::*;
 #[event(topic = "shop.refunds", version = 2, upcasts(Self))]
 pub struct RefundAsked {}
 
-
 fn main() {}

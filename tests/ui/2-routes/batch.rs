@@ -8,5 +8,4 @@ use common::*;
 #[handler(topic = "shop.order")]
 async fn index(_: Batch<OrderPlaced>) {}
 
-
 fn main() {}

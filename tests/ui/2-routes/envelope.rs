@@ -8,5 +8,4 @@ use common::*;
 #[handler(topic = "shop.payments")]
 async fn charge(_: Envelope<OrderPlaced>) {}
 
-
 fn main() {}

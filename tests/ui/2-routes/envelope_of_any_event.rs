@@ -8,5 +8,4 @@ use common::*;
 #[handler]
 async fn audit(_: Envelope<AnyEvent>) {}
 
-
 fn main() {}

@@ -17,5 +17,4 @@ async fn quote(_: GetQuote) -> Quote {
     Quote {}
 }
 
-
 fn main() {}

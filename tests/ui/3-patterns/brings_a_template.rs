@@ -18,5 +18,4 @@ service! {
     pub Billing = "billing" { handles: [charge], publishes: [OrderShipped] }
 }
 
-
 fn main() {}

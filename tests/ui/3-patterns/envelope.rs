@@ -12,5 +12,4 @@ service! {
     pub Billing = "billing" { handles: [charge], publishes: [InvoiceSent] }
 }
 
-
 fn main() {}

@@ -19,5 +19,4 @@ service! {
     pub Billing = "billing" { handles: [charge], publishes: [GetQuote] }
 }
 
-
 fn main() {}

@@ -18,5 +18,4 @@ service! {
     pub Billing = "billing" { handles: [bill], publishes: [OrderPlaced] }
 }
 
-
 fn main() {}

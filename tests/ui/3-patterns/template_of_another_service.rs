@@ -33,5 +33,4 @@ topology! {
     pub Shop = [Tenants, Storefront, Billing];
 }
 
-
 fn main() {}

@@ -21,5 +21,4 @@ service! {
     pub Billing = "billing" { handles: [bill, audit] }
 }
 
-
 fn main() {}

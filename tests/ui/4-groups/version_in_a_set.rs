@@ -35,5 +35,4 @@ service! {
     pub Billing = "billing" { handles: [refund, answer] }
 }
 
-
 fn main() {}

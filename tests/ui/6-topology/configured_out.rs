@@ -20,5 +20,4 @@ topology! {
     pub Shop = [Storefront, #[cfg(any())] Billing];
 }
 
-
 fn main() {}

@@ -18,5 +18,4 @@ topology! {
     pub Shop = [Billing];
 }
 
-
 fn main() {}

@@ -24,5 +24,4 @@ topology! {
     pub Shop = [Shipping];
 }
 
-
 fn main() {}

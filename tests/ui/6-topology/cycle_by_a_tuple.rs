@@ -21,5 +21,4 @@ topology! {
     pub Shop = [Billing];
 }
 
-
 fn main() {}

@@ -36,5 +36,4 @@ topology! {
     pub Shop = [Billing, Accounts, Storefront];
 }
 
-
 fn main() {}

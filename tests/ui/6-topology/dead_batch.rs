@@ -16,5 +16,4 @@ topology! {
     pub Shop = [Search];
 }
 
-
 fn main() {}

@@ -23,5 +23,4 @@ topology! {
     pub Shop = [Storefront, Billing];
 }
 
-
 fn main() {}

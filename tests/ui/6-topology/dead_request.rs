@@ -25,5 +25,4 @@ topology! {
     pub Shop = [Prices];
 }
 
-
 fn main() {}

@@ -22,5 +22,4 @@ topology! {
     pub Shop = [Storefront, Search];
 }
 
-
 fn main() {}

@@ -19,5 +19,4 @@ topology! {
     pub Shop = [Shipping];
 }
 
-
 fn main() {}

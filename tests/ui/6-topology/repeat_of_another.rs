@@ -22,5 +22,4 @@ topology! {
     may_repeat: [OrderPlaced, InvoiceSent];
 }
 
-
 fn main() {}

@@ -32,5 +32,4 @@ topology! {
     from_outside: [OrderCalled];
 }
 
-
 fn main() {}

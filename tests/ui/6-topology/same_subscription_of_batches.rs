@@ -27,5 +27,4 @@ topology! {
     pub Shop = [Storefront, Billing, Search];
 }
 
-
 fn main() {}

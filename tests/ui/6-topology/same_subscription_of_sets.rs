@@ -33,5 +33,4 @@ topology! {
     pub Shop = [Storefront, Billing, Following];
 }
 
-
 fn main() {}

@@ -22,5 +22,4 @@ topology! {
     pub Shop = [Storefront, Ordered];
 }
 
-
 fn main() {}

@@ -15,5 +15,4 @@ pub struct GetQuote {}
 #[handler]
 async fn quote(_: Batch<Envelope<GetQuote>>) {}
 
-
 fn main() {}

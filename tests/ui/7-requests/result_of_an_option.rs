@@ -17,5 +17,4 @@ async fn quote(_: GetQuote) -> Result<Option<Quote>, Failure> {
     Ok(None)
 }
 
-
 fn main() {}

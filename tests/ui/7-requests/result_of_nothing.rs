@@ -17,5 +17,4 @@ async fn quote(_: GetQuote) -> Result<(), Failure> {
     Ok(())
 }
 
-
 fn main() {}

@@ -25,5 +25,4 @@ async fn ask_again(bus: &typebus::Bus<Storefront>) -> typebus::Result<Quote> {
     bus.request(&GetQuote {}).await
 }
 
-
 fn main() {}

@@ -21,5 +21,4 @@ pub enum Asked {
 #[handler]
 async fn answer(_: Envelope<Asked>) {}
 
-
 fn main() {}

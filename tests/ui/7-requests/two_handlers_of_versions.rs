@@ -36,5 +36,4 @@ service! {
     pub Prices = "prices" { handles: [quote, guess] }
 }
 
-
 fn main() {}

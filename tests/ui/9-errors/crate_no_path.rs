@@ -18,5 +18,4 @@ impl std::fmt::Display for Failed {
     }
 }
 
-
 fn main() {}

@@ -12,5 +12,4 @@ pub struct Quote {}
 #[event(topic = "shop.quotes", reply(Quote))]
 pub struct GetQuote {}
 
-
 fn main() {}

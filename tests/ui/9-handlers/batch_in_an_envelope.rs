@@ -8,5 +8,4 @@ use common::*;
 #[handler]
 async fn index(_: Envelope<Batch<OrderPlaced>>) {}
 
-
 fn main() {}

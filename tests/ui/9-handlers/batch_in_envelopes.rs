@@ -8,5 +8,4 @@ use common::*;
 #[handler]
 async fn index(_: Batch<Envelope<Batch<OrderPlaced>>>) {}
 
-
 fn main() {}

@@ -15,5 +15,4 @@ topology! {
     crate: [typebus];
 }
 
-
 fn main() {}

@@ -13,5 +13,4 @@ topology! {
     pub Shop = "shop" { services: [Storefront] }
 }
 
-
 fn main() {}
