@@ -1,4 +1,4 @@
-//! An event is listed once.
+//! A list of a topology names an event once.
 
 #[path = "../common.rs"]
 mod common;
