@@ -179,6 +179,14 @@ fn check_name(args: &Args, topic: Option<&LitStr>, errors: &mut Errors) -> Optio
 /// The codec that `format` names; `None` for JSON, and where it is wrong.
 fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
     let what = "\"json\" or the path of a codec";
+    let ours = ["json", "msgpack", "cbor"];
+    if let Some(word) = ours.into_iter().find(|word| arg.is_word(word)) {
+        errors.at(
+            arg.value_tokens(),
+            format!("a format of typebus' own is written in quotes: `format = \"{word}\"`"),
+        );
+        return None;
+    }
     if arg.is_words() {
         return arg.parsed(Path::parse_mod_style, what, errors);
     }
@@ -192,7 +200,7 @@ fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
             );
         }
         other => {
-            let known = suggest(other, "format", ["json", "msgpack", "cbor"]);
+            let known = suggest(other, "format", ours);
             errors.at(
                 &literal,
                 format!("unknown format `{other}`; {known}; a codec of your own is written without quotes"),

@@ -37,12 +37,18 @@ impl FieldPath {
 
     /// The field that a topic names in braces, placed at the literal.
     pub(crate) fn named(name: &str, span: Span) -> Option<Self> {
-        let tokens: TokenStream = name.parse().ok()?;
-        let placed = tokens.into_iter().map(|mut token| {
-            token.set_span(span);
-            token
-        });
-        Self::parse(placed.collect())
+        if let Ok(index) = name.parse() {
+            return Some(Self(vec![Member::Unnamed(Index { index, span })]));
+        }
+        let ident = match syn::parse_str::<Ident>(name) {
+            Ok(ident) => Ident::new(&ident.to_string(), span),
+            // A keyword, which as the name of a field is written `r#type`.
+            Err(_) => {
+                let raw = syn::parse_str::<Ident>(&format!("r#{name}")).ok()?;
+                Ident::new_raw(&plain(&raw), span)
+            }
+        };
+        Some(Self(vec![Member::Named(ident)]))
     }
 
     /// What is wrong with the first part, and where.

@@ -78,7 +78,8 @@ fn check_field(token: &str, used: Use) -> Result<(), String> {
             Err("`{}` names no field; a field of the event stands in the braces".to_owned())
         }
         (None, Use::Event) => Err(format!(
-            "a field must be a whole token, and `{token}` is more; write `{{field}}` between two `.`"
+            "a field in a topic is a whole token and one of the event's own, without a path, and `{token}` is not; \
+             write `{{field}}` between two `.`"
         )),
         (_, Use::Handler) => {
             Err(format!("a handler listens to every value of a field: write `*` in the place of `{token}`"))

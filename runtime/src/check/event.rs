@@ -25,6 +25,10 @@ pub const fn upcast_mismatch(event: EventDescriptor, nth: usize) -> Option<Text>
                 .add(" must be the higher one"),
         );
     }
+    if event.reply.is_some() != older.reply.is_some() {
+        let text = Text::NEW.add("of ").add(older.ty).add(" and ").add(event.ty);
+        return Some(text.add(" only one is a request, and a handler cannot tell which of them it answers; give both the same `reply`"));
+    }
     if !event.topic.same(&older.topic) {
         return Some(
             Text::NEW

@@ -218,16 +218,26 @@ impl<const N: usize, const M: usize> SystemSurvey<N, M> {
                     self.share(routes.insert(mix(group, route(filter)), at), at);
                     place += 1;
                 }
-                if let Events::One(event) = handler.accepts
-                    && event.reply.is_some()
-                {
-                    self.share(routes.insert(mix(2, event.hash), at), at);
-                }
+                self.share_requests(&mut routes, &handler.accepts, at);
                 nth += 1;
             }
             at += 1;
         }
         self.mark_patterns(system);
+    }
+
+    /// A request and its older versions have one handler in all services.
+    const fn share_requests(&mut self, routes: &mut Table<N>, events: &Events, at: usize) {
+        if let Events::One(event) = events
+            && event.reply.is_some()
+        {
+            self.share(routes.insert(mix(2, event.hash), at), at);
+            let mut nth = 0;
+            while let Some(older) = event.upcasts.get(nth) {
+                self.share_requests(routes, &Events::One(older), at);
+                nth += 1;
+            }
+        }
     }
 
     const fn share(&mut self, before: Option<usize>, index: usize) {

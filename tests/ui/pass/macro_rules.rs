@@ -148,6 +148,7 @@ mod elsewhere {
     use super::common::*;
 
     an_event! {
+        #[event(reply = Option<super::Parcel>)]
         pub AskedBefore { field: u8 } on "asked.{field}", named "asked", key field
     }
 

@@ -16,6 +16,12 @@ pub struct Loop {
     pub r#fn: u8,
 }
 
+#[derive(Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.{type}.parcels", name = "parcel")]
+pub struct Parcel {
+    pub r#type: String,
+}
+
 #[derive(EventSet)]
 pub enum Set {
     #[allow(non_camel_case_types)]
@@ -34,6 +40,7 @@ service! {
 }
 
 fn main() {
+    assert_eq!(Parcel::DESCRIPTOR.topic(), "shop.{type}.parcels");
     assert_eq!(<r#match as Handler>::DESCRIPTOR.name(), "match");
     assert_eq!(r#struct::DESCRIPTOR.type_name(), "struct");
     assert_eq!(r#static::DESCRIPTOR.handlers().len(), 2);
