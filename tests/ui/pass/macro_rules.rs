@@ -147,9 +147,10 @@ a_topology! {
 mod elsewhere {
     use super::common::*;
 
-    an_event! {
-        #[event(reply = Option<super::Parcel>)]
-        pub AskedBefore { field: u8 } on "asked.{field}", named "asked", key field
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Event)]
+    #[event(topic = "asked.{field}", name = "asked", key = field, reply = Option<super::Parcel>)]
+    pub struct AskedBefore {
+        field: u8,
     }
 
     #[handler]
