@@ -119,6 +119,7 @@ impl Finite {
                 message: builder.build(),
                 partition: Some(partition),
                 position: None,
+                past: None,
             }
         };
         Self { deliveries: (0..1_000).map(delivery).collect(), count }
@@ -132,12 +133,11 @@ impl Backend for Finite {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            patterns: false,
             key_order: true,
             partition_order: true,
             start_earliest: true,
-            start_latest: false,
             max_message: 1 << 20,
+            ..Capabilities::default()
         }
     }
 
@@ -160,6 +160,10 @@ impl Backend for Finite {
 
     fn browse<'a>(&'a self, _: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
         Box::pin(async { Ok(Box::pin(Empty) as BoxStream<_>) })
+    }
+
+    fn discard<'a>(&'a self, _: &'a Topic, _: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -29,6 +29,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -99,6 +100,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// `Connect`, `Permission`; a topic that does not exist is empty.
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>>;
 
+    /// Takes messages, as [`browse`](Self::browse) gave them, out of a dead-letter topic, so that it does not give
+    /// them again. Where the broker cannot delete (Kafka) the backend notes them and leaves them out.
+    ///
+    /// # Errors
+    /// `Connect`, `Permission`, `Closed`. Messages that are gone already are no error.
+    fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>>;
+
     /// Closes the publishing side after everything handed to [`publish`](Self::publish) is answered. Idempotent.
     ///
     /// # Errors
@@ -140,6 +148,23 @@ pub trait Consumer: fmt::Debug + Send {
     /// A token of a generation that is lost or released is ignored. `floors` has one entry for each partition whose
     /// floor changed; a floor never falls within a generation.
     fn settle(&mut self, settled: &[Token], floors: &[Floor]);
+
+    /// Makes durable that this delivery, which is [suspect](Past::suspect), is about to run, before it does: if the
+    /// process dies of it, the next instance learns so by [`Past::crashes`]. At most one is recorded at a time, until
+    /// it is settled, or given back by [`release`](Self::release) or [`poll_close`](Self::poll_close).
+    ///
+    /// # Errors
+    /// As for [`poll_batch`](Self::poll_batch).
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+        let _ = (cx, suspect);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells what is known of deliveries that are about to be given back unsettled, so that whoever is next learns it
+    /// by [`Delivery::past`]. Called right before [`release`](Self::release) and [`poll_close`](Self::poll_close).
+    fn note(&mut self, notes: &[Note]) {
+        let _ = notes;
+    }
 
     /// Answers a revocation: every delivery of `partitions` is settled, or will never be.
     ///
@@ -231,6 +256,15 @@ pub struct Token {
     pub position: u64,
 }
 
+/// What is known of a delivery that is given back unsettled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    /// Which delivery.
+    pub token: Token,
+    /// Attempts that it had, in all.
+    pub attempts: u32,
+}
+
 /// Everything of a partition that was delivered below `position` is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Floor {
@@ -255,6 +289,26 @@ pub struct Delivery {
     pub partition: Option<u32>,
     /// Where it is in the topic.
     pub position: Option<Position>,
+    /// What the broker remembers of it. Most deliveries have no past.
+    pub past: Option<Box<Past>>,
+}
+
+/// What is known of a delivery that is more than a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// Attempts that it had before it was given back; see [`Consumer::note`].
+    pub attempts: u32,
+    /// A process died while it held this delivery unsettled, so that it may have died of it.
+    pub suspect: bool,
+    /// How often a process died while this suspect ran; see [`Consumer::poll_record`]. The first death, in which
+    /// nobody knew yet, counts as one. A backend that knows only how often it was delivered declares
+    /// `crash_guard: false`.
+    pub crashes: u32,
+    /// How long ago it was stored, by the broker's clock, as far as it tells: at least for messages that were
+    /// published with [`SendOptions::expires_in`].
+    pub age: Option<Duration>,
+    /// How often it was replayed from the dead letters. The dispatch sets this; a backend leaves it 0.
+    pub redriven: u32,
 }
 
 /// A place in a topic, as the broker counts: a Kafka offset, a stream sequence, a Pulsar message id. Opaque, and
@@ -294,6 +348,20 @@ pub struct Outgoing {
     pub message: Message,
     /// Who sends it.
     pub sender: Sender,
+    /// What was asked for beside; most messages ask for nothing.
+    pub options: Option<Box<SendOptions>>,
+}
+
+/// What a publish asks for beside being stored. The bus refuses with `Unsupported` what the [`Capabilities`] lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SendOptions {
+    /// It is delivered so long after it was published, at the earliest.
+    pub delay: Option<Duration>,
+    /// So long after it was published it is not delivered any more. A request has it always: where the broker cannot
+    /// do it, the backend ignores it and tells a delivery's [`age`](Past::age).
+    pub expires_in: Option<Duration>,
+    /// The partition of the topic, instead of that of its key.
+    pub partition: Option<u32>,
 }
 
 /// Who sends a message.
@@ -367,7 +435,7 @@ pub struct Confirmation {
 }
 
 /// What a backend can do. Absent means refused at start-up, with the name of what needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// Subscriptions by pattern.
     pub patterns: bool,
@@ -379,6 +447,20 @@ pub struct Capabilities {
     pub start_earliest: bool,
     /// `start = latest`.
     pub start_latest: bool,
+    /// Subscriptions of one [`instance`](Subscription::instance): `broadcast`, and the replies to requests.
+    pub broadcast: bool,
+    /// `delivery = at_most_once`: what [`Consumer::settle`] returned from never comes again.
+    pub at_most_once: bool,
+    /// Deliveries tell of the processes that died of them: [`Past::suspect`] and [`Past::crashes`].
+    pub crash_guard: bool,
+    /// [`SendOptions::delay`].
+    pub delay: bool,
+    /// [`SendOptions::expires_in`].
+    pub expiry: bool,
+    /// [`SendOptions::partition`].
+    pub explicit_partition: bool,
+    /// Other processes can share it, so that what one process knows is not all there is to know.
+    pub shared: bool,
     /// The largest message, headers and key included. An event may have 16 KiB less, so that its dead letter fits.
     pub max_message: usize,
 }
@@ -393,7 +475,8 @@ pub struct Plan {
     /// The topics it publishes on, sorted, without its dead-letter topics. One that is known only when an event is
     /// published, since a field stands in it, is a pattern here.
     pub publishes: Vec<Topic>,
-    /// Its dead-letter topics, sorted.
+    /// Its dead-letter topics, sorted. Nothing in them is ever evicted or expires, but by
+    /// [`discard`](Backend::discard).
     pub dead_letters: Vec<Topic>,
 }
 
@@ -410,4 +493,9 @@ pub struct Subscription {
     pub start: Option<Start>,
     /// How much may be taken and not settled.
     pub limits: Limits,
+    /// Set for a subscription that only this instance has: it receives everything from its provisioning on, whatever
+    /// other instances receive, outlives a reconnect, and leaves nothing behind: it is gone when its consumer is
+    /// closed, and at most ten minutes after a crash. Unique, of `[a-z0-9]`, at most 32 characters. The backend
+    /// derives the names of what it creates from group, filter and instance.
+    pub instance: Option<String>,
 }

@@ -150,7 +150,7 @@ pub use outcome::{Failure, HandlerError, OrFail, Outcome};
 pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]
 pub use outputs::{Returned, Settles};
-pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled};
+pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
 pub use publish::{Publish, Receipt};
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]

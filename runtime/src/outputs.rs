@@ -189,7 +189,7 @@ impl<'a> Outbox<'a> {
         let (topic, message) = outlet
             .write(event, &Stamp { identity: Identity::Derived(id), cause: Some(self.cause), ..Stamp::PLAIN })
             .map_err(|error| Rejection::unpublishable(&error))?;
-        self.outgoing.push(Outgoing { topic, message, sender: Sender::Handler });
+        self.outgoing.push(Outgoing { topic, message, sender: Sender::Handler, options: None });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     backend::{Capabilities, Plan, Subscription},
     error::Problem,
     handler::HandlerDescriptor,
-    policy::{DeadLetterTo, Limits, Order, Start},
+    policy::{DeadLetterTo, Guarantee, Limits, Order, Start},
     service::ServiceDescriptor,
     template,
     topic::{Topic, is_pattern},
@@ -20,25 +20,33 @@ pub(crate) struct Wiring {
 }
 
 /// Groups the handlers by (group, topic or pattern); one that names no topic is in one for each topic of its events.
+/// One with `broadcast` is alone.
 pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
-    let mut wirings: BTreeMap<(&str, &str), Vec<&'static HandlerDescriptor>> = BTreeMap::new();
+    type Place = (&'static str, &'static str, Option<&'static str>);
+    let mut wirings: BTreeMap<Place, Vec<&'static HandlerDescriptor>> = BTreeMap::new();
     for handler in service.handlers {
         for filter in filters(handler) {
-            let sharing = wirings.entry((service.group_of(handler), filter)).or_default();
+            let alone = handler.policy.broadcast.then_some(handler.name);
+            let sharing = wirings.entry((service.group_of(handler), filter, alone)).or_default();
             if !sharing.iter().any(|other| other.is(handler)) {
                 sharing.push(handler);
             }
         }
     }
-    let wiring = |((group, filter), handlers): ((&str, &'static str), Vec<&'static HandlerDescriptor>)| {
+    let wiring = |((group, filter, alone), handlers): (Place, Vec<&'static HandlerDescriptor>)| {
         let first = handlers.first().map(|handler| handler.policy).unwrap_or(crate::Policy::DEFAULT);
         let (group, filter) = (group.to_owned(), Topic::from_static(filter));
-        Wiring {
-            subscription: Subscription { group, filter, order: first.order, start: first.start, limits },
-            handlers,
-        }
+        let (order, start) = (first.order, first.start);
+        let subscription =
+            Subscription { group, filter, order, start, limits, instance: alone.map(|_| instance()) };
+        Wiring { subscription, handlers }
     };
     wirings.into_iter().map(wiring).collect()
+}
+
+/// The name of a subscription that only this instance has.
+pub(crate) fn instance() -> String {
+    format!("{:032x}", fastrand::u128(..))
 }
 
 /// The subscriptions of a handler.
@@ -101,8 +109,23 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
     for handler in service.handlers {
         let mut report =
             |text: String| problems.push(Problem::new(format!("handler `{}`", handler.name), text));
-        for argument in handler.policy.later {
+        match handler.policy.delivery {
+            Guarantee::ExactlyOnce => report(format!(
+                "`delivery = exactly_once` cannot be had on {backend}: no transaction spans its handler; leave it out, and \
+                 make the handler bear a repeat (`dedupe` skips repeats of finished work)"
+            )),
+            Guarantee::AtMostOnce if !can.at_most_once => {
+                report(format!("{backend} cannot keep `delivery = at_most_once`; leave it out"));
+            }
+            Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
+        }
+        let later =
+            [("dedupe", handler.policy.dedupe.is_some()), ("breaker", handler.policy.breaker.is_some())];
+        for (argument, _) in later.into_iter().filter(|(_, wanted)| *wanted) {
             report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
+        }
+        if handler.policy.broadcast && !can.broadcast {
+            report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
         let requests = handler.accepts.iter().filter(|event| event.reply.is_some());
         requests.for_each(|event| {

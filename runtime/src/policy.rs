@@ -35,15 +35,25 @@ pub enum Unhandled {
     Stop,
 }
 
-/// How often a handler may see a delivery. This version carries out the first; start-up refuses the others.
+/// What becomes of a delivery whose event is handled, but not in this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnknownVersion {
+    /// It holds its lane, and spends no attempts, until so long after the version was first seen: a newer instance may
+    /// take over meanwhile. Then it is dead-lettered. A version older than all that are read is dead-lettered at once.
+    Hold(Duration),
+    /// It is dead-lettered at once.
+    DeadLetter,
+}
+
+/// How often a handler may see a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Guarantee {
     /// Settled after the handler: again after a crash, never lost.
     #[default]
     AtLeastOnce,
-    /// Settled before the handler: lost in a crash, never again.
+    /// Settled before the handler, which has one attempt: lost in a crash, never again.
     AtMostOnce,
-    /// Once, in a transaction of the broker.
+    /// Once, in a transaction of the broker. No backend has it yet; start-up refuses it.
     ExactlyOnce,
 }
 
@@ -95,8 +105,14 @@ pub struct Policy {
     pub delivery: Guarantee,
     /// What becomes of events that the group does not handle.
     pub unhandled: Unhandled,
-    /// Arguments that this version parses and does not carry out yet; start-up refuses them by name.
-    pub later: &'static [&'static str],
+    /// Every instance gets its own copy, from its start to its end.
+    pub broadcast: bool,
+    /// What becomes of an event in a version that is not read.
+    pub unknown_version: UnknownVersion,
+    /// After so many exhausted deliveries in a row the subscription pauses, and probes with one delivery at a time.
+    pub breaker: Option<u32>,
+    /// How long repeats of finished work are skipped; needs a store.
+    pub dedupe: Option<Duration>,
 }
 
 impl Policy {
@@ -113,7 +129,10 @@ impl Policy {
         start: None,
         delivery: Guarantee::AtLeastOnce,
         unhandled: Unhandled::Skip,
-        later: &[],
+        broadcast: false,
+        unknown_version: UnknownVersion::Hold(Duration::from_secs(15 * 60)),
+        breaker: None,
+        dedupe: None,
     };
 }
 

@@ -16,7 +16,7 @@ pub use crate::{
     key::{Key, KeyText},
     outcome::{HandlerError, Outcome},
     outputs::{Outbox, Outputs, Rejection},
-    policy::{Backoff, DeadLetterTo, Guarantee, Order, Policy, Start, Unhandled},
+    policy::{Backoff, DeadLetterTo, Guarantee, Order, Policy, Start, Unhandled, UnknownVersion},
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
     template::TopicText,

@@ -130,7 +130,8 @@ impl Future for Publish {
             }
             let (topic, message) = sealed?;
             // The receipt shares the message: one increment costs less than finding and copying the id.
-            let outgoing = Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender };
+            let outgoing =
+                Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender, options: None };
             let mut publishing = outlet.send(outgoing);
             if let Some(answer) = publishing.now() {
                 if !is_others_turn() {

@@ -95,7 +95,8 @@ impl ForeignMessage<'_> {
             builder.wire_header(name, value);
         }
         let message = builder.build();
-        let outgoing = Outgoing { topic: Topic::from(self.topic), message, sender: Sender::Program };
+        let outgoing =
+            Outgoing { topic: Topic::from(self.topic), message, sender: Sender::Program, options: None };
         self.foreign.backend.publish(outgoing).await
     }
 }

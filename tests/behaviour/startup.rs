@@ -39,10 +39,8 @@ async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once(
         error.problems().iter().map(|problem| (problem.place(), problem.message())).collect();
     let expected = [
         ("handler `everywhere`", "`broadcast`"),
-        ("handler `at_most`", "`delivery`"),
-        ("handler `exactly`", "`delivery`"),
+        ("handler `exactly`", "`delivery = exactly_once`"),
         ("handler `exactly`", "`dedupe`"),
-        ("handler `held`", "`unknown_version`"),
         ("handler `held`", "`breaker`"),
         ("`limits.held`", "at least 1"),
     ];
@@ -51,11 +49,8 @@ async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once(
         assert_eq!(*place, expected_place);
         assert!(message.contains(word), "{message}");
     }
-    for (_, message) in &problems[..6] {
-        assert!(message.contains("this version of typebus"), "{message}");
-    }
     let text = error.to_string();
-    assert!(text.starts_with("start (memory): 7 problems\n  - handler `everywhere`: "), "{text}");
+    assert!(text.starts_with("start (memory): 5 problems\n  - handler `everywhere`: "), "{text}");
 }
 
 #[handler]

@@ -60,6 +60,10 @@ impl Backend for Wrapped {
         self.inner.browse(topic)
     }
 
+    fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
+        self.inner.discard(topic, letters)
+    }
+
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         self.inner.close()
     }

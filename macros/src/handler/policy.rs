@@ -42,8 +42,16 @@ pub(super) struct PolicyDef {
     start: Option<&'static str>,
     delivery: Option<&'static str>,
     unhandled: Option<&'static str>,
-    /// Arguments that this version understands and does not carry out.
-    later: Vec<&'static str>,
+    broadcast: bool,
+    unknown_version: Option<UnknownVersion>,
+    breaker: Option<u32>,
+    dedupe: Option<Duration>,
+}
+
+#[derive(Clone, Copy)]
+enum UnknownVersion {
+    Hold(Duration),
+    DeadLetter,
 }
 
 enum Timeout {
@@ -61,7 +69,7 @@ impl PolicyDef {
         let mut policy = Self::default();
         policy.read_run(args, errors);
         policy.read_failure(args, errors);
-        policy.read_later(args, errors);
+        policy.read_rest(args, errors);
         contradictions(args, errors);
         policy
     }
@@ -98,30 +106,18 @@ impl PolicyDef {
         self.unhandled = args.get("unhandled").and_then(|arg| arg.word(&unhandled, errors));
     }
 
-    /// What is understood already, so that start-up can refuse it by name.
-    fn read_later(&mut self, args: &Args, errors: &mut Errors) {
-        if args.get("broadcast").and_then(|arg| arg.bare(errors)).is_some() {
-            self.later.push("broadcast");
-        }
+    /// What the whole subscription is like.
+    fn read_rest(&mut self, args: &Args, errors: &mut Errors) {
+        self.broadcast = args.get("broadcast").and_then(|arg| arg.bare(errors)).is_some();
         let deliveries = [
             ("at_least_once", "AtLeastOnce"),
             ("at_most_once", "AtMostOnce"),
             ("exactly_once", "ExactlyOnce"),
         ];
         self.delivery = args.get("delivery").and_then(|arg| arg.word(&deliveries, errors));
-        // That is what this version does.
-        if self.delivery.is_some_and(|delivery| delivery != "AtLeastOnce") {
-            self.later.push("delivery");
-        }
-        if args.get("dedupe").and_then(|arg| arg.positive_duration(errors)).is_some() {
-            self.later.push("dedupe");
-        }
-        if args.get("unknown_version").and_then(|arg| unknown_version(arg, errors)).is_some() {
-            self.later.push("unknown_version");
-        }
-        if args.get("breaker").and_then(|arg| breaker(arg, errors)).is_some() {
-            self.later.push("breaker");
-        }
+        self.dedupe = args.get("dedupe").and_then(|arg| arg.positive_duration(errors));
+        self.unknown_version = args.get("unknown_version").and_then(|arg| unknown_version(arg, errors));
+        self.breaker = args.get("breaker").and_then(|arg| breaker(arg, errors));
     }
 
     /// The whole policy; `None` where nothing was said.
@@ -131,7 +127,7 @@ impl PolicyDef {
     }
 
     fn fields(&self, p: &TokenStream) -> Vec<TokenStream> {
-        let Self { concurrency, attempts, batch_max, later, .. } = self;
+        let Self { concurrency, attempts, batch_max, breaker, .. } = self;
         let variant = |of: &str, name: &str| {
             let (of, name) = (format_ident!("{of}"), format_ident!("{name}"));
             quote!(#p::#of::#name)
@@ -153,7 +149,11 @@ impl PolicyDef {
         field("start", start.map(|start| quote!(::core::option::Option::Some(#start))));
         field("delivery", self.delivery.map(|name| variant("Guarantee", name)));
         field("unhandled", self.unhandled.map(|name| variant("Unhandled", name)));
-        field("later", (!later.is_empty()).then(|| quote!(&[#(#later),*])));
+        field("broadcast", self.broadcast.then(|| quote!(true)));
+        let some = |value: TokenStream| quote!(::core::option::Option::Some(#value));
+        field("unknown_version", self.unknown_version.map(|unknown| unknown.expand(p)));
+        field("breaker", breaker.map(|after| some(quote!(#after))));
+        field("dedupe", self.dedupe.map(|window| some(duration::expand(window, p))));
         fields
     }
 
@@ -184,6 +184,18 @@ impl Timeout {
     }
 }
 
+impl UnknownVersion {
+    fn expand(self, p: &TokenStream) -> TokenStream {
+        match self {
+            Self::Hold(hold) => {
+                let hold = duration::expand(hold, p);
+                quote!(#p::UnknownVersion::Hold(#hold))
+            }
+            Self::DeadLetter => quote!(#p::UnknownVersion::DeadLetter),
+        }
+    }
+}
+
 impl DeadLetter {
     fn expand(&self, p: &TokenStream) -> TokenStream {
         match self {
@@ -206,7 +218,7 @@ fn backoff(arg: &Arg, errors: &mut Errors) -> Option<(Duration, Duration)> {
 }
 
 /// `unknown_version = hold("15m")` or `= dead_letter`
-fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
+fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<UnknownVersion> {
     if let Some(TokenTree::Ident(word)) = arg.value_tokens().into_iter().next().filter(|_| arg.is_words())
         && word != "hold"
         && word != "dead_letter"
@@ -229,13 +241,13 @@ fn unknown_version(arg: &Arg, errors: &mut Errors) -> Option<()> {
         Ok(Some(literal))
     };
     let Some(hold) = arg.parsed(parser, "`hold(..)` with a duration, or `dead_letter`", errors)? else {
-        return Some(());
+        return Some(UnknownVersion::DeadLetter);
     };
     match duration::parse(&hold.value()) {
         Ok(duration) if duration.is_zero() => {
             errors.at(&hold, "to hold for no time is `unknown_version = dead_letter`");
         }
-        Ok(_) => return Some(()),
+        Ok(duration) => return Some(UnknownVersion::Hold(duration)),
         Err(message) => errors.at(&hold, message),
     }
     None
@@ -267,6 +279,12 @@ fn contradictions(args: &Args, errors: &mut Errors) {
             errors.at(
                 &start.key,
                 "`start` contradicts `broadcast`: an instance gets what is published while it runs",
+            );
+        }
+        if let Some(dedupe) = args.get("dedupe") {
+            errors.at(
+                &dedupe.key,
+                "`dedupe` contradicts `broadcast`: every instance handles its own copy, so each would be a repeat to the others",
             );
         }
     }

@@ -239,6 +239,10 @@ pub(super) const fn route(filter: &Hashed) -> u64 {
 }
 
 pub(super) const fn group_hash(service: &ServiceDescriptor, handler: &HandlerDescriptor) -> u64 {
+    if handler.policy.broadcast {
+        // Each instance gets its own copy for each of these handlers: a group of its own.
+        return mix(service.name_hash, handler.name_hash);
+    }
     if handler.group_hash == 0 { service.name_hash } else { handler.group_hash }
 }
 
@@ -326,7 +330,9 @@ const fn pair_conflict(
                 .add(", so leave one out"),
         );
     }
-    if !str_eq(group(service, a), group(service, b)) {
+    let shared_group =
+        !a.policy.broadcast && !b.policy.broadcast && str_eq(group(service, a), group(service, b));
+    if !shared_group {
         return None;
     }
     let Some((mine, theirs)) = overlap(a, b) else { return None };

@@ -33,6 +33,7 @@ impl Backend for Script {
             start_earliest: true,
             start_latest: true,
             max_message: 1_000_000,
+            ..Capabilities::default()
         }
     }
 
@@ -119,9 +120,14 @@ impl Backend for Script {
             message: outgoing.message,
             partition: None,
             position: Some(Position::new(position)),
+            past: None,
         });
         let stored: Vec<_> = stored.collect();
         Box::pin(async { Ok(Box::pin(Stored(stored.into_iter())) as BoxStream<Result<Delivery>>) })
+    }
+
+    fn discard<'a>(&'a self, _: &'a Topic, _: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -376,6 +376,7 @@ impl Feed {
                 message: parcel.message.clone(),
                 partition: Some(number),
                 position: Some(Position::new(position)),
+                past: None,
             });
             if partition.open.is_empty() {
                 // Below it everything is settled, whatever holes there are.

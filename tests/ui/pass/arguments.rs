@@ -7,7 +7,7 @@ use common::*;
 
 use std::time::Duration;
 
-use typebus::{DeadLetterTo, Handler, Order, Policy, Start, Unhandled};
+use typebus::{DeadLetterTo, Guarantee, Handler, Order, Policy, Start, Unhandled, UnknownVersion};
 
 #[handler(
     topic = "shop.orders",
@@ -30,18 +30,17 @@ async fn audit(_: Batch<AnyEvent>) {}
 async fn steady(_: OrderPlaced) {}
 
 #[handler(
-    broadcast,
     delivery = exactly_once,
     dedupe = "24h",
-    unknown_version = hold("15m"),
+    unknown_version = hold("1m"),
     breaker(after = 20),
     order = key,
     unhandled = dead_letter,
 )]
 async fn later(_: OrderPlaced) {}
 
-#[handler(unknown_version = dead_letter, delivery = at_most_once)]
-async fn latest(_: OrderPlaced) {}
+#[handler(broadcast, unknown_version = dead_letter, delivery = at_most_once)]
+async fn everywhere(_: OrderPlaced) {}
 
 fn main() {
     let charge = charge::DESCRIPTOR;
@@ -52,7 +51,8 @@ fn main() {
     assert_eq!((policy.backoff.jitter, policy.timeout), (false, Some(Duration::from_secs(10))));
     assert_eq!(policy.dead_letter, DeadLetterTo::Topic("dead.charges"));
     assert_eq!((policy.start, policy.unhandled), (Some(Start::Latest), Unhandled::Stop));
-    assert!(policy.later.is_empty());
+    assert_eq!((policy.broadcast, policy.breaker, policy.dedupe), (false, None, None));
+    assert_eq!(policy.unknown_version, UnknownVersion::Hold(Duration::from_secs(900)));
 
     let audit = audit::DESCRIPTOR;
     let policy = audit.policy();
@@ -65,6 +65,10 @@ fn main() {
     assert_eq!((steady.topic(), steady.group()), (None, None));
 
     let later = later::DESCRIPTOR;
-    assert_eq!(later.policy().later, ["broadcast", "delivery", "dedupe", "unknown_version", "breaker"]);
-    assert_eq!(latest::DESCRIPTOR.policy().later, ["delivery", "unknown_version"]);
+    let policy = later.policy();
+    assert_eq!((policy.delivery, policy.dedupe), (Guarantee::ExactlyOnce, Some(Duration::from_secs(86_400))));
+    assert_eq!((policy.unknown_version, policy.breaker), (UnknownVersion::Hold(Duration::from_secs(60)), Some(20)));
+    let policy = everywhere::DESCRIPTOR.policy();
+    assert_eq!((policy.broadcast, policy.delivery), (true, Guarantee::AtMostOnce));
+    assert_eq!(policy.unknown_version, UnknownVersion::DeadLetter);
 }

@@ -26,11 +26,21 @@ pub(super) fn snapshot(broker: &Broker, topic: &Topic) -> BoxStream<Result<Deliv
                 message: message.clone(),
                 partition: Some(partition),
                 position: Some(Position::new(position)),
+                past: None,
             }
         };
         channel.log.all().into_iter().map(delivery).collect()
     });
     Box::pin(Snapshot(deliveries.into_iter()))
+}
+
+/// Takes messages out of a topic that nobody consumes.
+pub(super) fn discard(broker: &Broker, topic: &Topic, letters: &[Delivery]) {
+    broker.run(|state, _| {
+        let Some(channel) = state.channel(topic) else { return };
+        let log = &mut state.channels[channel].log;
+        letters.iter().for_each(|letter| log.discard(letter.token.partition as usize, letter.token.position));
+    });
 }
 
 struct Snapshot(vec::IntoIter<Delivery>);

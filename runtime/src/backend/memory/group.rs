@@ -273,6 +273,7 @@ impl Share {
                 message: message.clone(),
                 partition: of_topic,
                 position: Some(Position::new(self.next)),
+                past: None,
             });
             alone = false;
             part -= 1;

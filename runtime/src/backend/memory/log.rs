@@ -1,9 +1,9 @@
 //! What a topic holds: a bounded log in partitions.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{config::Memory, index};
-use crate::backend::Message;
+use crate::backend::{Message, MessageBuilder};
 
 /// The log of one topic. It knows no group: whoever makes room says what may go.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ struct Partition {
     start: u64,
     /// Below this the messages may go.
     free: u64,
+    /// Positions that are left out; nothing stands there any more.
+    discarded: BTreeSet<u64>,
 }
 
 impl Log {
@@ -103,9 +105,12 @@ impl Log {
         let Some((_, partition)) = oldest.min_by_key(|(number, _)| *number) else { return false };
         let Some(message) = partition.messages.pop_front() else { return false };
         partition.numbers.pop_front();
+        let is_there = partition.discarded.is_empty() || !partition.discarded.remove(&partition.start);
         partition.start += 1;
-        self.messages -= 1;
-        self.bytes -= message.size();
+        if is_there {
+            self.messages -= 1;
+            self.bytes -= message.size();
+        }
         true
     }
 
@@ -134,13 +139,23 @@ impl Log {
     pub(super) fn all(&self) -> Vec<(usize, u64, &Message)> {
         let mut all = Vec::with_capacity(self.messages);
         for (at, partition) in self.partitions.iter().enumerate() {
-            let places = partition.numbers.iter().zip(partition.start..);
-            all.extend(
-                places.zip(&partition.messages).map(|((n, position), message)| (n, at, position, message)),
-            );
+            let places = partition.numbers.iter().zip(partition.start..).zip(&partition.messages);
+            let places = places.filter(|((_, position), _)| !partition.discarded.contains(position));
+            all.extend(places.map(|((n, position), message)| (n, at, position, message)));
         }
         all.sort_unstable_by_key(|(number, ..)| **number);
         all.into_iter().map(|(_, at, position, message)| (at, position, message)).collect()
+    }
+
+    /// Leaves a message out from now on, as if it had never been there; its position stays taken.
+    pub(super) fn discard(&mut self, partition: usize, position: u64) {
+        let Some(partition) = self.partitions.get_mut(partition) else { return };
+        let (start, end) = (partition.start, partition.end());
+        if (start..end).contains(&position) && partition.discarded.insert(position) {
+            let place = &mut partition.messages[index(position - start)];
+            let message = std::mem::replace(place, MessageBuilder::new().build());
+            (self.messages, self.bytes) = (self.messages - 1, self.bytes - message.size());
+        }
     }
 
     /// How many messages and bytes it holds.

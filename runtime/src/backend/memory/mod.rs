@@ -84,7 +84,9 @@ impl Backend for MemoryBackend {
             partition_order: true,
             start_earliest: true,
             start_latest: true,
+            at_most_once: true,
             max_message: self.broker.options().max_message,
+            ..Capabilities::default()
         }
     }
 
@@ -113,6 +115,14 @@ impl Backend for MemoryBackend {
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
         Box::pin(async move { Ok(browse::snapshot(&self.broker, topic)) })
+    }
+
+    fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.open_for("discard")?;
+            browse::discard(&self.broker, topic, letters);
+            Ok(())
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

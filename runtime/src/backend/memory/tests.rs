@@ -48,6 +48,7 @@ fn single() -> MemoryBackend {
 
 fn subscription(group: &str, filter: &str) -> Subscription {
     Subscription {
+        instance: None,
         group: group.to_owned(),
         filter: filter.into(),
         order: Order::Key,
@@ -92,7 +93,7 @@ fn message(key: Option<&str>, payload: &str) -> Message {
 }
 
 fn sending(topic: &str, message: Message, sender: Sender) -> Outgoing {
-    Outgoing { topic: topic.into(), message, sender }
+    Outgoing { topic: topic.into(), message, sender, options: None }
 }
 
 fn send(backend: &MemoryBackend, topic: &str, key: Option<&str>, payload: &str) -> Publishing {

@@ -89,7 +89,7 @@ impl Worker {
         let first = entry.failed_at;
         let obituary = Obituary { delivery: &entry.delivery, reason, error, attempts, handler, group, first };
         let message = obituary.write(self.max_message);
-        let outgoing = Outgoing { topic, message, sender: Sender::DeadLetter };
+        let outgoing = Outgoing { topic, message, sender: Sender::DeadLetter, options: None };
         let mut publishing = self.setup.outlet.send(outgoing.clone());
         match publishing.now() {
             Some(Ok(_)) => {
