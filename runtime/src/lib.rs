@@ -120,6 +120,7 @@ mod plan;
 mod policy;
 pub mod prelude;
 mod publish;
+mod readiness;
 mod running;
 mod scope;
 mod service;
@@ -152,6 +153,7 @@ pub use outputs::{Answers, Outputs, Reason};
 pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
 pub use publish::{Publish, Receipt};
+pub use readiness::{Health, Readiness};
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
 pub use scope::States;

@@ -119,10 +119,8 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        let later =
-            [("dedupe", handler.policy.dedupe.is_some()), ("breaker", handler.policy.breaker.is_some())];
-        for (argument, _) in later.into_iter().filter(|(_, wanted)| *wanted) {
-            report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
+        if handler.policy.dedupe.is_some() {
+            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
         }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));

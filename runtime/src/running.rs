@@ -17,11 +17,12 @@ use tokio::{
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    dispatch::{Conditions, Control, Counters, Permits, Routes, Runner, Setup, Worker},
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     plan::Wiring,
     policy::Unhandled,
+    readiness::{Health, Readiness},
     scope::Scope,
     stats::{GroupStats, Stats},
     tuning::Tuning,
@@ -51,10 +52,12 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     drop(begun);
     let mut members = Vec::new();
     let mut workers = Vec::new();
+    let gate = Arc::new(Permits::new(1));
     let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
     for (at, wiring, consumer) in consumers {
         let core = &cores[at];
-        let (control, counters) = (Arc::new(Control::default()), Arc::new(Counters::default()));
+        let control = Arc::new(Control::new(wiring.handlers.len()));
+        let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
         let runners = wiring.handlers.iter().map(|handler| {
             let mut shared =
                 core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
@@ -85,6 +88,8 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             outlet: Arc::clone(&core.outlet),
             control: Arc::clone(&control),
             counters: Arc::clone(&counters),
+            conditions: Arc::clone(&conditions),
+            gate: Arc::clone(&gate),
             tuning: core.tuning,
         }));
         let service = core.service.name;
@@ -92,8 +97,10 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             core: at,
             service,
             subscription: wiring.subscription.clone(),
+            handlers: wiring.handlers.iter().map(|handler| handler.name).collect(),
             control,
             counters,
+            conditions,
         });
     }
     let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
@@ -185,8 +192,11 @@ struct Member {
     core: usize,
     service: &'static str,
     subscription: Subscription,
+    /// In the order in which the worker counts them.
+    handlers: Vec<&'static str>,
     control: Arc<Control>,
     counters: Arc<Counters>,
+    conditions: Arc<Conditions>,
 }
 
 #[derive(Debug)]
@@ -259,6 +269,48 @@ impl Running {
         Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
     }
 
+    /// Whether the services can take work now, with the reasons where they cannot: a version of an event that this
+    /// program does not read yet (`needs order.placed v2`), a breaker that is open, a dead letter that cannot be
+    /// written for longer than [`unwritable`](Tuning::unwritable), a stop.
+    #[must_use]
+    pub fn ready(&self) -> Readiness {
+        let inner = &self.inner;
+        let mut reasons = inner.ended();
+        if reasons.is_empty() && inner.cores.iter().any(|core| *core.shutdown.borrow()) {
+            reasons.push("the services are being stopped".to_owned());
+        }
+        for Member { core, subscription: Subscription { group, filter, .. }, conditions, .. } in
+            &inner.members
+        {
+            let told = conditions.told(inner.cores[*core].tuning.unwritable);
+            reasons.extend(told.iter().map(|condition| format!("{group} on {filter}: {condition}")));
+        }
+        Readiness::new(reasons)
+    }
+
+    /// Whether the services are alive, with the reasons where they are not: consuming cannot go on, or was stopped.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::new(self.inner.ended())
+    }
+
+    /// Starts no attempt of this handler until it is [resumed](Self::resume). What runs goes on, what arrives is held,
+    /// up to the subscription's limits, and keeps its place in the order of its key.
+    ///
+    /// # Errors
+    /// `Config`: no service has such a handler; the message lists those that there are.
+    pub fn pause(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, true)
+    }
+
+    /// Goes on with a handler that was [paused](Self::pause). One that is not paused is no error.
+    ///
+    /// # Errors
+    /// As for [`pause`](Self::pause).
+    pub fn resume(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, false)
+    }
+
     /// Completes when the services have stopped: by [`stop`](Self::stop), because consuming cannot go on, or because
     /// a finite backend has no more.
     ///
@@ -299,6 +351,36 @@ impl Inner {
         self.members.iter().for_each(|member| member.control.stop());
         // A service without subscriptions has no worker whose end would be noticed.
         self.status.send_modify(|_| {});
+    }
+
+    /// Why nothing is consumed any more, if so.
+    fn ended(&self) -> Vec<String> {
+        let status = self.status.borrow();
+        match &status.error {
+            Some(error) => vec![error.to_string()],
+            None if status.closed => vec!["the services have stopped".to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    fn pause(&self, handler: &str, paused: bool) -> Result<()> {
+        let mut found = false;
+        for Member { handlers, control, .. } in &self.members {
+            for (at, _) in handlers.iter().enumerate().filter(|(_, name)| **name == handler) {
+                control.pause(at, paused);
+                found = true;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let mut known: Vec<_> =
+            self.members.iter().flat_map(|member| member.handlers.iter().copied()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let text = format!("there is no handler {handler:?} here; there are: {}", known.join(", "));
+        let operation = if paused { "pause" } else { "resume" };
+        Err(Error::new(ErrorKind::Config, operation, text))
     }
 
     fn is_stopping(&self) -> bool {

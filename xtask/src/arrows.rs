@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "the bus",
-        modules: &["bus", "dead_letters", "plan", "running", "signal", "stats", "testing"],
+        modules: &["bus", "dead_letters", "plan", "readiness", "running", "signal", "stats", "testing"],
         sees: &[
             "the words",
             "the settings",
