@@ -91,6 +91,7 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `toml`: [`Config`] from TOML.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -101,18 +102,24 @@ mod bus;
 mod check;
 mod clock;
 mod codec;
+mod config;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod duration;
 mod envelope;
 mod error;
 mod event;
 mod extract;
 mod handler;
+mod hooks;
 mod input;
 mod key;
 mod message;
 mod metadata;
+mod names;
+mod nearest;
+mod options;
 mod outcome;
 mod outlet;
 mod outputs;
@@ -136,6 +143,7 @@ pub use bus::{Builder, Bus, Connecting, Runs};
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
+pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
 pub use dispatch::{DeadLetter, Origin};

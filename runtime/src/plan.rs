@@ -6,7 +6,7 @@ use crate::{
     backend::{Capabilities, Plan, Subscription},
     error::Problem,
     handler::HandlerDescriptor,
-    policy::{DeadLetterTo, Limits, Order, Start},
+    policy::{DeadLetterTo, Limits, Order, Policy, Start},
     service::ServiceDescriptor,
     template,
     topic::{Topic, is_pattern},
@@ -16,22 +16,30 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Wiring {
     pub(crate) subscription: Subscription,
-    pub(crate) handlers: Vec<&'static HandlerDescriptor>,
+    pub(crate) handlers: Vec<Mounted>,
+}
+
+/// A handler with the policy that holds for it, which a configuration may have changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mounted {
+    pub(crate) handler: &'static HandlerDescriptor,
+    pub(crate) policy: Policy,
 }
 
 /// Groups the handlers by (group, topic or pattern); one that names no topic is in one for each topic of its events.
-pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
-    let mut wirings: BTreeMap<(&str, &str), Vec<&'static HandlerDescriptor>> = BTreeMap::new();
-    for handler in service.handlers {
+/// The policies are in the order of the handlers.
+pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
+    let mut wirings: BTreeMap<(&str, &str), Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
         for filter in filters(handler) {
             let sharing = wirings.entry((service.group_of(handler), filter)).or_default();
-            if !sharing.iter().any(|other| other.is(handler)) {
-                sharing.push(handler);
+            if !sharing.iter().any(|other| other.handler.is(handler)) {
+                sharing.push(Mounted { handler, policy: *policy });
             }
         }
     }
-    let wiring = |((group, filter), handlers): ((&str, &'static str), Vec<&'static HandlerDescriptor>)| {
-        let first = handlers.first().map(|handler| handler.policy).unwrap_or(crate::Policy::DEFAULT);
+    let wiring = |((group, filter), handlers): ((&str, &'static str), Vec<Mounted>)| {
+        let first = handlers.first().map(|first| first.policy).unwrap_or(Policy::DEFAULT);
         let (group, filter) = (group.to_owned(), Topic::from_static(filter));
         Wiring {
             subscription: Subscription { group, filter, order: first.order, start: first.start, limits },
