@@ -387,7 +387,7 @@ impl<S: Service, T> Builder<S, T> {
         let mut state = States::default();
         S::collect(self.state, &mut state);
         let mut options = self.options;
-        options.config = options.config.merge(to.said());
+        options.config = options.config.connected_by(to.said());
         let backend = to.into_backend();
         let core = Core::connect(&S::DESCRIPTOR, backend, state, options);
         Connecting { core: Box::pin(core), service: PhantomData }

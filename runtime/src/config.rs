@@ -234,6 +234,12 @@ impl Config {
         Self { entries: vec![entry], ..Self::default() }
     }
 
+    /// What holds where a bus is connected by something that says this: its URL is the one in force, if it has one.
+    pub(crate) fn connected_by(mut self, said: Self) -> Self {
+        self.entries.retain(|entry| entry.key != Key::Url);
+        self.merge(said)
+    }
+
     /// Adds what was said, if its value fits.
     fn add(&mut self, key: Key, raw: Raw, origin: SettingOrigin) {
         let entry = Entry { key, raw, origin };

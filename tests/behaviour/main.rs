@@ -5,16 +5,19 @@
 
 mod batch;
 mod codecs;
+mod config;
 mod dead_letters;
 mod delivery;
 mod extractors;
 mod flow;
 mod foreign;
+mod hooks;
 mod ids;
 mod instances;
 mod logs;
 mod order;
 mod outcomes;
+mod prefix;
 mod requests;
 mod retry;
 mod shutdown;
