@@ -93,6 +93,7 @@ struct Entry {
 
 /// What something is said of.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "parts of it are said in files only"))]
 enum Key {
     Url,
     Prefix,
@@ -104,8 +105,8 @@ enum Key {
 
 /// A handler's name, as it is or in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "parts of it are said in files only"))]
 enum HandlerName {
-    #[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "only a file can write it so"))]
     Exact(String),
     Capitals(String),
 }

@@ -84,6 +84,12 @@
 //! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
 //! connections close. A second signal does not wait.
 //!
+//! # Configuration
+//!
+//! What an operator decides stands in the environment or in a file: [`Config`]. It says where the broker is, and how
+//! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
+//! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
+//!
 //! # Backends
 //!
 //! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].

@@ -10,6 +10,7 @@ use crate::{
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "toml"), allow(dead_code, reason = "parts of it are said in files only"))]
 pub(crate) enum Raw {
     /// In the environment, where everything is text.
     Bare(String),
