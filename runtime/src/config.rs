@@ -192,14 +192,14 @@ impl Config {
 
     /// Both together; what `over` says beats what this says.
     ///
-    /// ```
+    /// ```no_run
+    /// # #[cfg(feature = "toml")]
     /// # fn read() -> typebus::Result<typebus::Config> {
     /// use typebus::Config;
     ///
-    /// let config = Config::new().merge(Config::from_env()?); // or from_toml_file("typebus.toml")? for the first
+    /// let config = Config::from_toml_file("typebus.toml")?.merge(Config::from_env()?);
     /// # Ok(config)
     /// # }
-    /// # read().unwrap();
     /// ```
     #[must_use]
     pub fn merge(mut self, over: Self) -> Self {

@@ -81,6 +81,22 @@ impl<S: Service, T> Builder<S, T> {
     /// prefix stands before that name too, so that an environment never reaches out of its part. The program sees its
     /// own name.
     ///
+    /// ```
+    /// # use typebus::prelude::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, Event)]
+    /// # #[event(topic = "shop.orders")]
+    /// # struct OrderPlaced { id: u64 }
+    /// # service! { pub Shop = "shop" { publishes: [OrderPlaced] } }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> typebus::Result<()> {
+    /// let builder = Bus::<Shop>::builder().prefix("staging").rename::<OrderPlaced>("Orders_v1");
+    /// let bus = builder.connect("memory:").await?;
+    /// let receipt = bus.publish(&OrderPlaced { id: 1 }).await?; // to the broker it is `staging.Orders_v1`
+    /// assert_eq!(receipt.topic(), "shop.orders");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// At [`connect`](Self::connect): `E` is not the service's; its topic has a `{field}`, or a pattern of the service
     /// receives it or the new name; the name is no topic, begins with `dead` or `reply`, or is another topic's.
