@@ -140,7 +140,7 @@ impl<S: Service, T> Builder<S, T> {
 
     /// Does something when the bus has stopped consuming: after the drain, and before the backend closes, so that it may
     /// still publish. Hooks run one after the other, the last given first, and all of them: a failure or panic of one is
-    /// logged, and [`stop`](Running::stop) reports the first as its error.
+    /// logged, and [`stop`](crate::Running::stop) reports the first as its error.
     ///
     /// Together they have half of [`close`](Tuning::close) (5 s); what is not ready then is dropped. A second signal
     /// does not cut that short. They also run where the bus stops by itself, or in the background, and never if it did

@@ -371,7 +371,11 @@ async fn what_handlers_are_given_is_shown_without_payload_key_and_headers() {
 #[tokio::test]
 async fn logs_have_no_secret_of_the_configuration() {
     let (capture, _guard) = Capture::start();
-    let vars = [("TYPEBUS_TUNING_DRAIN", "1s"), ("TYPEBUS_URL", "kafka://me:hunter2@host")];
+    let vars = [
+        ("TYPEBUS_TUNING_DRAIN", "1s"),
+        ("TYPEBUS_URL", "kafka://me:hunter2@host"),
+        ("TYPEBUS_HANDLERS_GUARD_CONCURRENCY", "9"),
+    ];
     let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let build = || Bus::<Bank>::builder().state(vault()).config(config.clone()).tuning(Tuning::default());
     let _bus = build().connect(Secretive).await.unwrap();
@@ -380,5 +384,7 @@ async fn logs_have_no_secret_of_the_configuration() {
     let told: Vec<_> =
         capture.named(without_effect).iter().map(|record| record.field("origin").to_owned()).collect();
     assert_eq!(told, ["TYPEBUS_TUNING_DRAIN"; 2]);
+    let guard = capture.named("subscription").into_iter().find(|record| record.field("handler") == "guard");
+    assert_eq!(guard.unwrap().field("concurrency"), "9", "what is in force is logged");
     assert!(!capture.text().contains("hunter2"), "{}", capture.text());
 }

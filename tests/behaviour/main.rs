@@ -6,6 +6,7 @@
 mod batch;
 mod codecs;
 mod config;
+mod config_mistakes;
 mod dead_letters;
 mod delivery;
 mod extractors;

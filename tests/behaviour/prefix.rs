@@ -1,9 +1,9 @@
 //! Names on the broker that are not the program's own: a prefix for all of them, other names for some.
 
-use typebus::{DeadLetter, Error, ErrorKind, Metadata, backend::Capabilities, prelude::*, testing::Foreign};
+use typebus::{Error, ErrorKind, Metadata, backend::Capabilities, prelude::*, testing::Foreign};
 use typebus_tests::{Paid, Placed, Seen, Shipped, broker, caught_up, letters, start};
 
-use crate::wrapped::Wrapped;
+use crate::{config::assert_problems, wrapped::Wrapped};
 
 /// Number, topic and handler of everything that arrived.
 type Arrived = Seen<(u64, String, &'static str)>;
@@ -99,7 +99,6 @@ async fn dead_letters_are_prefixed_in_their_second_token_and_read_again() {
     let build = || Bus::<Everything>::builder();
     let bus = build().prefix("staging").connect(&url).await.unwrap();
     let other = build().prefix("other").connect(&url).await.unwrap();
-    let plain = Bus::<Plain>::builder().connect(&url).await.unwrap();
     bus.publish(&Shipped { number: 1 }).await.unwrap();
     let running = start(&bus).await;
     let [letter] = &letters(&bus, "everything").await[..] else { panic!("one letter") };
@@ -108,14 +107,26 @@ async fn dead_letters_are_prefixed_in_their_second_token_and_read_again() {
         ("shop.parcels", "everything", "dead.all.of.it")
     );
     assert_eq!(letter.origin().topic, "shop.parcels");
-    let position = letter.origin();
-    assert!(letters(&other, "everything").await.is_empty());
-    // A program without a prefix that reads that very topic.
-    let there: Vec<DeadLetter> = letters(&plain, "plain").await;
-    assert_eq!(there.len(), 0, "it was everything's, not plain's: {position:?}");
+    assert!(letters(&other, "everything").await.is_empty(), "they are of another environment");
     let topics =
-        raw_topics(&url, &["dead.staging-all.of.it", "dead.all.of.it", "dead.staging-everything"]).await;
+        raw_topics(&url, &["dead.staging-all.of.it", "dead.all.of.it", "dead.other-all.of.it"]).await;
     assert_eq!(topics, [1, 0, 0]);
+    // The group's own topic, where the handler names none.
+    let seen = Arrived::default();
+    let shop = Bus::<Shop>::builder().state(seen).prefix("staging").connect(&url).await.unwrap();
+    let broken = r#"{"number":"none"}"#;
+    let outside = Foreign::connect(&url).unwrap();
+    outside
+        .message("staging.shop.orders")
+        .header("ce_type", "order.placed.v1")
+        .payload(broken)
+        .send()
+        .await
+        .unwrap();
+    let shopping = start(&shop).await;
+    assert_eq!(letters(&shop, "shop").await.len(), 1);
+    assert_eq!(raw_topics(&url, &["dead.staging-shop", "dead.shop", "staging.dead.shop"]).await, [1, 0, 0]);
+    drop(shopping);
     drop(running);
 }
 
@@ -137,10 +148,19 @@ async fn raw_topics(url: &str, topics: &[&str]) -> Vec<usize> {
     counts
 }
 
-#[handler(dead_letter = "dead.staging-all.of.it")]
-async fn plain_take(_: Placed) {}
-
-service! { Plain = "plain" { handles: [plain_take] } }
+#[tokio::test(start_paused = true)]
+async fn groups_are_prefixed_as_the_broker_sees_them() {
+    let told = Wrapped {
+        subscribe: |asked| {
+            let text = format!("{} wants {}", asked.group, asked.filter);
+            Some(Error::new(ErrorKind::Permission, "subscribe", text))
+        },
+        ..Wrapped::new("memory:")
+    };
+    let bus = Bus::<Everything>::builder().prefix("staging").connect(told).await.unwrap();
+    let error = bus.start().await.unwrap_err();
+    assert_eq!(error.to_string(), "subscribe: staging-everything wants staging.>");
+}
 
 #[handler]
 async fn old(order: Placed, metadata: Metadata, seen: State<Arrived>) -> Paid {
@@ -195,16 +215,6 @@ async fn two_topics_can_change_their_names() {
         seen.sorted(),
         [(1, "shop.orders".to_owned(), "old"), (1, "shop.payments".to_owned(), "paid")]
     );
-}
-
-fn assert_problems(error: &Error, expected: &[[&str; 2]]) {
-    assert_eq!(error.kind(), ErrorKind::Config);
-    let problems: Vec<_> = error.problems().iter().map(|p| (p.place(), p.message())).collect();
-    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
-    for ((place, message), [expected_place, words]) in problems.iter().zip(expected) {
-        assert_eq!(place, expected_place);
-        assert!(message.contains(words), "{place}: {message:?} has no {words:?}");
-    }
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema, Event)]
