@@ -84,6 +84,12 @@
 //! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
 //! connections close. A second signal does not wait.
 //!
+//! # Configuration
+//!
+//! What an operator decides stands in the environment or in a file: [`Config`]. It says where the broker is, and how
+//! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
+//! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
+//!
 //! # Backends
 //!
 //! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
@@ -91,6 +97,7 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `toml`: [`Config`] from TOML.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -101,18 +108,24 @@ mod bus;
 mod check;
 mod clock;
 mod codec;
+mod config;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod duration;
 mod envelope;
 mod error;
 mod event;
 mod extract;
 mod handler;
+mod hooks;
 mod input;
 mod key;
 mod message;
 mod metadata;
+mod names;
+mod nearest;
+mod options;
 mod outcome;
 mod outlet;
 mod outputs;
@@ -137,6 +150,7 @@ pub use bus::{Builder, Bus, Connecting, Runs};
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
+pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
 pub use dispatch::{DeadLetter, Origin};

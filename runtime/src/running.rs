@@ -20,7 +20,7 @@ use crate::{
     dispatch::{Conditions, Control, Counters, Permits, Routes, Runner, Setup, Worker},
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
-    plan::Wiring,
+    plan::{Mounted, Wiring},
     policy::Unhandled,
     readiness::{Health, Readiness},
     scope::Scope,
@@ -31,7 +31,8 @@ use crate::{
 /// Starts several services in one process: `start([&storefront, &billing])`.
 ///
 /// # Errors
-/// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
+/// `Config`: one of them was started before; `Fatal`: a start hook failed; or whatever a broker refuses. Nothing keeps
+/// running then.
 ///
 /// # Panics
 /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
@@ -41,6 +42,9 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     for core in &cores {
         core.begin()?;
         begun.0.push(core);
+    }
+    for core in &cores {
+        core.hooks.run_start(core.service.name).await?;
     }
     let mut consumers: Vec<(usize, &Wiring, Box<dyn Consumer>)> = Vec::new();
     for (at, core) in cores.iter().enumerate() {
@@ -58,30 +62,33 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
         let core = &cores[at];
         let control = Arc::new(Control::new(wiring.handlers.len()));
         let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
-        let runners = wiring.handlers.iter().map(|handler| {
-            let mut shared =
-                core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
-            let permits = shared.nth(1).map(|_| {
-                let free = usize::from(handler.policy.concurrency);
+        let runners = wiring.handlers.iter().map(|Mounted { handler, policy }| {
+            let shares = |other: &&Wiring| other.handlers.iter().any(|h| h.handler.name == handler.name);
+            let permits = core.wirings.iter().filter(shares).nth(1).map(|_| {
+                let free = usize::from(policy.concurrency);
                 let entry = permits.entry((at, handler.name));
                 Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
             });
             let scope = Scope {
                 handler: handler.name,
                 group: wiring.subscription.group.clone(),
-                attempts: handler.policy.attempts,
+                attempts: policy.attempts,
                 state: Arc::clone(&core.state),
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
             };
-            Runner::new(handler, Arc::new(scope), permits)
+            Runner::new(handler, *policy, Arc::new(scope), permits)
         });
         let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
         let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
         workers.push(Worker::new(Setup {
             subscription: wiring.subscription.clone(),
-            routes: Routes::new(&wiring.subscription.filter, wiring.handlers.clone(), known),
+            routes: Routes::new(
+                &wiring.subscription.filter,
+                wiring.handlers.iter().map(|mounted| mounted.handler).collect(),
+                known,
+            ),
             consumer,
             runners,
             unhandled: strictest(wiring),
@@ -97,7 +104,7 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             core: at,
             service,
             subscription: wiring.subscription.clone(),
-            handlers: wiring.handlers.iter().map(|handler| handler.name).collect(),
+            handlers: wiring.handlers.iter().map(|mounted| mounted.handler.name).collect(),
             control,
             counters,
             conditions,
@@ -169,7 +176,7 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn strictest(wiring: &Wiring) -> Unhandled {
-    let wishes = wiring.handlers.iter().map(|handler| handler.policy.unhandled);
+    let wishes = wiring.handlers.iter().map(|mounted| mounted.policy.unhandled);
     wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
         (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
         (Unhandled::DeadLetter, _) | (_, Unhandled::DeadLetter) => Unhandled::DeadLetter,
@@ -441,10 +448,15 @@ async fn close(inner: Arc<Inner>) {
     let stopping = Instant::now();
     let _ = status.wait_for(done).await;
     for core in &inner.cores {
-        core.outlet.close();
         // The workers may have used up their part; together they keep to the hard cap.
         let Tuning { drain, close, .. } = core.tuning;
         let until = (stopping + drain + close).min(Instant::now() + close);
+        // What the hooks publish is confirmed too, so half of the time is left for that.
+        let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        if let Err(error) = core.hooks.run_stop(core.service.name, half).await {
+            inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
+        }
+        core.outlet.close();
         let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
             let text = "the backend did not close in time; the last publications may not be confirmed";
             Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))

@@ -51,8 +51,13 @@ struct Assembly {
 }
 
 impl Runner {
-    pub(crate) fn new(handler: &HandlerDescriptor, scope: Arc<Scope>, permits: Option<Arc<Permits>>) -> Self {
-        let policy = handler.policy;
+    /// A runner of the handler under a policy, which need not be the one that its attribute says.
+    pub(crate) fn new(
+        handler: &HandlerDescriptor,
+        policy: Policy,
+        scope: Arc<Scope>,
+        permits: Option<Arc<Permits>>,
+    ) -> Self {
         let settles_first = policy.delivery == Guarantee::AtMostOnce;
         let count = usize::from(policy.concurrency).max(1);
         let batch = handler.batch.then(|| Assembly {
