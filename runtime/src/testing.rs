@@ -79,15 +79,7 @@ impl ForeignMessage<'_> {
     /// # Errors
     /// What the broker says.
     pub async fn send(self) -> Result<Confirmation> {
-        let mut builder = MessageBuilder::new();
-        let written = builder.payload(|buffer| {
-            buffer.extend_from_slice(&self.payload);
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let builder = match written {
-            Ok(builder) => builder,
-            Err(never) => match never {},
-        };
+        let mut builder = MessageBuilder::with_payload(&self.payload);
         if let Some(key) = &self.key {
             builder.key(key);
         }

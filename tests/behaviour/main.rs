@@ -23,6 +23,7 @@ mod order;
 mod outcomes;
 mod pausing;
 mod prefix;
+mod replays;
 mod requests;
 mod retry;
 mod shutdown;
