@@ -41,6 +41,9 @@ pub trait Attempts: Send {
     fn cancel(&mut self, slot: usize);
 }
 
+/// Puts something around the attempts of every handler of a program that is tested.
+pub(crate) type Wrap = dyn Fn(Box<dyn Attempts>) -> Box<dyn Attempts> + Send + Sync;
+
 /// The slots of a handler whose calls give futures of type `F`, for an input that asks for `K`.
 pub(crate) struct Pinned<H, F, K> {
     call: H,

@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    attempts::Wrap,
     backend::{Backend, Sender},
     connect::IntoBackend,
     dead_letters::DeadLetters,
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) tuning: Tuning,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
+    /// Given by a test, before the start.
+    pub(crate) wrap: Option<Box<Wrap>>,
 }
 
 impl<S: Service> Bus<S> {
@@ -341,6 +344,7 @@ impl Core {
             tuning,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
+            wrap: None,
         })
     }
 

@@ -91,6 +91,8 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
+//!   it turns on tokio's clock for tests.
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -10,6 +10,7 @@ mod delivery;
 mod extractors;
 mod flow;
 mod foreign;
+mod harness;
 mod ids;
 mod instances;
 mod logs;
