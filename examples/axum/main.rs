@@ -10,10 +10,18 @@ async fn main() -> Result<(), BoxError> {
     let app = App::start(&bus).await?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on {}", listener.local_addr()?);
-    tokio::spawn(async move {
+    let print = async {
         while let Some(order) = packed.recv().await {
             println!("packed {order}");
         }
-    });
-    serve(listener, app, async { shutdown_signal().await.wait() }).await
+    };
+    tokio::select! {
+        served = serve(listener, app, signals()) => served,
+        () = print => Ok(()),
+    }
+}
+
+/// Ends with the first signal, and gives the second.
+async fn signals() -> impl Future<Output = ()> {
+    shutdown_signal().await.wait()
 }

@@ -278,7 +278,7 @@ async fn first<T>(first: impl Future<Output = T>, second: impl Future<Output = T
     let (mut first, mut second) = (pin!(first), pin!(second));
     std::future::poll_fn(|cx| match first.as_mut().poll(cx) {
         std::task::Poll::Pending => second.as_mut().poll(cx),
-        ready => ready,
+        ready @ std::task::Poll::Ready(_) => ready,
     })
     .await
 }
