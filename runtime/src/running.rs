@@ -73,7 +73,7 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             };
             let mut runner = Runner::new(handler, Arc::new(scope), permits);
             if let Some(wrap) = &core.wrap {
-                runner.attempts = wrap(runner.attempts);
+                runner.attempts = wrap(&wiring.subscription, runner.attempts);
             }
             runner
         });

@@ -93,7 +93,14 @@ async fn careless(job: Job, attempt: Attempt) -> Result<(), Failure> {
 #[event(topic = "work.jobs", name = "job", version = 2)]
 struct NextJob {}
 
-service! { Careless = "careless" { handles: [careless] } }
+#[handler(topic = "work.jobs", group = "others")]
+async fn other(_: Other) {}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "work.jobs", name = "other")]
+struct Other {}
+
+service! { Careless = "careless" { handles: [careless, other] } }
 
 #[tokio::test]
 async fn without_dead_letters_it_is_discarded() {
@@ -112,6 +119,7 @@ async fn without_dead_letters_it_is_discarded() {
     let delivered = test.deliver(&NextJob {}).await;
     assert_eq!((delivered.outcome(), delivered.only().attempts()), (Outcome::Discard, 0));
     assert_eq!(delivered.only().handler(), Some("careless"));
+    assert_eq!(delivered.group("others").how(), How::Skipped);
 }
 
 #[handler]
@@ -419,6 +427,46 @@ async fn each_member_of_a_batch_has_its_own_end() {
     );
     assert_eq!([a.outcome(), b.outcome(), c.outcome()], [Outcome::Ack, Outcome::DeadLetter, Outcome::Ack]);
     assert_eq!(seen.all(), [3, 1, 1, 1]);
+}
+
+/// It says that it is a `Placed`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.orders", name = "order.placed", key = customer)]
+struct Garbled {
+    customer: String,
+}
+
+impl Garbled {
+    fn new() -> Self {
+        Self { customer: "bob".into() }
+    }
+}
+
+#[handler(group = "lean", batch(max = 3, wait = "1s"), dead_letter = discard)]
+async fn lean(orders: Batch<Placed>, seen: State<Seen<usize>>) {
+    seen.push(orders.len());
+}
+
+#[handler(group = "other")]
+async fn cancel(_: Cancelled) {}
+
+service! { Both = "both" { handles: [index, lean, cancel], state: [Seen<usize>] } }
+
+#[tokio::test]
+async fn what_cannot_be_read_ends_as_its_group_says() {
+    let test = Both::test(Seen::default());
+    let (well, garbled) =
+        tokio::join!(async { test.deliver(&placed(1)).await }, async { test.deliver(&Garbled::new()).await });
+    for group in ["both", "lean"] {
+        assert_eq!(well.group(group).outcome(), Outcome::Ack);
+    }
+    for (group, outcome) in [("both", Outcome::DeadLetter), ("lean", Outcome::Discard)] {
+        assert_eq!(garbled.group(group).outcome(), outcome);
+        assert_eq!(garbled.group(group).reason(), Some(Reason::Undecodable), "{garbled:?}");
+    }
+    assert_eq!(garbled.group("other").how(), How::Skipped);
+    let alone = test.deliver(&Garbled::new()).await;
+    assert_eq!(alone.group("lean").reason(), Some(Reason::Undecodable));
 }
 
 #[handler(topic = "shop.>", group = "audit")]

@@ -21,18 +21,16 @@ use super::{
 };
 use crate::{
     attempts::Attempts,
-    backend::{Backend, Sender},
+    backend::{Backend, Sender, Subscription},
     bus::{Bus, Connecting},
     check::{not_published, not_received, refuse},
     dispatch::DeadLetter,
     error::{Error, ErrorKind, Result},
     event::{Event, EventSet},
     outlet::Outlet,
-    plan::wire,
     publish::{Publish, Receipt},
     running::Running,
     service::{Service, StateOf},
-    tuning::Tuning,
 };
 
 /// How many times [`Test::settled`] looks for events that follow, before it takes them for a circle.
@@ -105,7 +103,7 @@ struct Started<S> {
 
 impl<S: Service> Test<S> {
     fn new(connect: impl FnOnce(Arc<dyn Backend>) -> Connecting<S>) -> Self {
-        let journal = Journal::new(wire(&S::DESCRIPTOR, Tuning::default().limits));
+        let journal = Journal::new(Some(&S::DESCRIPTOR));
         let broker = private_broker().unwrap_or_else(|error| panic!("{error}"));
         let outlet = Arc::new(Outlet::new(Arc::clone(&broker), "test", &[], std::iter::empty()));
         let connecting = connect(Arc::new(Tap { broker, journal: Arc::clone(&journal) }));
@@ -125,9 +123,9 @@ impl<S: Service> Test<S> {
         let started = async {
             let mut bus = connecting.await?;
             let journal = Arc::clone(&self.journal);
-            let watch = move |attempts| {
-                let journal = Arc::clone(&journal);
-                Box::new(Watched { attempts, journal, slots: Vec::new() }) as Box<dyn Attempts>
+            let watch = move |subscription: &Subscription, attempts| {
+                let (subscription, journal) = (subscription.clone(), Arc::clone(&journal));
+                Box::new(Watched { attempts, subscription, journal, slots: Vec::new() }) as Box<dyn Attempts>
             };
             let core = Arc::get_mut(&mut bus.core);
             core.ok_or_else(shared)?.wrap = Some(Box::new(watch));

@@ -19,9 +19,9 @@ use crate::{
     message::Attribute,
     outlet::Outlet,
     outputs::{Reason, Rejection},
-    plan::Wiring,
     policy::DeadLetterTo,
     scope::Scope,
+    service::ServiceDescriptor,
     topic::{is_reserved, matches},
 };
 
@@ -40,10 +40,29 @@ impl Place {
     }
 }
 
+/// A delivery: a message in a subscription, of which a group may have several.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Member {
+    group: String,
+    filter: String,
+    place: Place,
+}
+
+impl Member {
+    pub(super) fn of(subscription: &Subscription, delivery: &Delivery) -> Self {
+        Self::at(subscription, Place::of(delivery))
+    }
+
+    fn at(Subscription { group, filter, .. }: &Subscription, place: Place) -> Self {
+        Self { group: group.clone(), filter: filter.to_string(), place }
+    }
+}
+
 /// Written by the tap, the handlers' attempts and the test; read by the test.
 #[derive(Debug)]
 pub(super) struct Journal {
-    wirings: Vec<Wiring>,
+    /// None for a publisher alone.
+    service: Option<&'static ServiceDescriptor>,
     state: Mutex<State>,
     /// Counts everything that happened.
     happened: watch::Sender<u64>,
@@ -56,12 +75,11 @@ struct State {
     /// How many events were stored, those of the test included.
     stored: usize,
     letters: Vec<DeadLetter>,
-    /// By group.
-    runs: HashMap<(String, Place), Run>,
+    subscriptions: Vec<Subscription>,
+    runs: HashMap<Member, Run>,
     /// What a permanent failure to publish left behind, by the id of its cause.
     unpublished: HashMap<Vec<u8>, String>,
-    /// By the number of the subscription.
-    ended: HashMap<(usize, Place), Ended>,
+    ended: HashMap<Member, Ended>,
     refusals: Vec<Refusal>,
 }
 
@@ -91,8 +109,8 @@ struct Refusal {
 }
 
 impl Journal {
-    pub(super) fn new(wirings: Vec<Wiring>) -> Arc<Self> {
-        Arc::new(Self { wirings, state: Mutex::default(), happened: watch::Sender::new(0) })
+    pub(super) fn new(service: Option<&'static ServiceDescriptor>) -> Arc<Self> {
+        Arc::new(Self { service, state: Mutex::default(), happened: watch::Sender::new(0) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,45 +162,42 @@ impl Journal {
         }
     }
 
-    pub(super) fn settled(&self, subscription: &Subscription, place: Place, message: &Message) {
-        let Some(nth) = self.wirings.iter().position(|wiring| wiring.subscription == *subscription) else {
-            return;
-        };
+    pub(super) fn subscribed(&self, subscription: &Subscription) {
+        self.write(|state| state.subscriptions.push(subscription.clone()));
+    }
+
+    pub(super) fn settled(&self, member: Member, message: &Message) {
+        let Some(service) = self.service else { return };
         self.write(|state| {
-            let ended = state.end(&self.wirings[nth], &place, message);
-            state.ended.insert((nth, place), ended);
+            let ended = state.end(service, &member, message);
+            state.ended.insert(member, ended);
         });
     }
 
     // What the attempts say.
 
-    pub(super) fn began(&self, scope: &Scope, place: Place, attempt: u32) {
-        let run = Run { handler: scope.handler, attempt, last: Last::Running };
-        self.write(|state| state.runs.insert((scope.group.clone(), place), run));
+    pub(super) fn began(&self, member: Member, handler: &'static str, attempt: u32) {
+        self.write(|state| state.runs.insert(member, Run { handler, attempt, last: Last::Running }));
     }
 
-    pub(super) fn ran(&self, group: &str, place: &Place, result: &Result<(), Rejection>) {
-        self.last(
-            group,
-            place,
-            match result {
-                Ok(()) => Last::Succeeded,
-                Err(rejection) => Last::Failed(rejection.reason, rejection.error.clone()),
-            },
-        );
+    pub(super) fn ran(&self, member: &Member, result: &Result<(), Rejection>) {
+        match result {
+            Ok(()) => self.last(member, Last::Succeeded),
+            Err(rejection) => self.rejected(member, rejection),
+        }
     }
 
-    pub(super) fn rejected(&self, group: &str, place: &Place, rejection: &Rejection) {
-        self.last(group, place, Last::Failed(rejection.reason, rejection.error.clone()));
+    pub(super) fn rejected(&self, member: &Member, rejection: &Rejection) {
+        self.last(member, Last::Failed(rejection.reason, rejection.error.clone()));
     }
 
-    pub(super) fn dropped(&self, group: &str, place: &Place) {
-        self.last(group, place, Last::Dropped);
+    pub(super) fn dropped(&self, member: &Member) {
+        self.last(member, Last::Dropped);
     }
 
-    fn last(&self, group: &str, place: &Place, last: Last) {
+    fn last(&self, member: &Member, last: Last) {
         self.write(|state| {
-            if let Some(run) = state.runs.get_mut(&(group.to_owned(), place.clone())) {
+            if let Some(run) = state.runs.get_mut(member) {
                 run.last = last;
             }
         });
@@ -209,14 +224,13 @@ impl Journal {
         self.state().letters.clone()
     }
 
-    /// How a delivery ended in every group; `None` while it has not in one.
+    /// How a message ended in every subscription that receives it; `None` while it has not in one.
     pub(super) fn ended(&self, place: &Place) -> Option<Vec<Ended>> {
-        let receives = |(_, wiring): &(usize, &Wiring)| {
-            !is_reserved(&place.topic) && matches(&wiring.subscription.filter, &place.topic)
-        };
         let state = self.state();
-        let of = |(nth, _)| state.ended.get(&(nth, place.clone())).cloned();
-        self.wirings.iter().enumerate().filter(receives).map(of).collect()
+        let receives =
+            |other: &&Subscription| !is_reserved(&place.topic) && matches(&other.filter, &place.topic);
+        let end = |subscription| state.ended.get(&Member::at(subscription, place.clone())).cloned();
+        state.subscriptions.iter().filter(receives).map(end).collect()
     }
 
     /// What runs, for a message about a test that cannot go on.
@@ -224,8 +238,7 @@ impl Journal {
         let state = self.state();
         let running = state.runs.iter().filter(|(_, run)| matches!(run.last, Last::Running));
         let mut running: Vec<_> = running
-            .map(|((group, place), run)| {
-                let Run { handler, attempt, .. } = run;
+            .map(|(Member { group, place, .. }, Run { handler, attempt, .. })| {
                 format!(
                     "handler `{handler}` of group {group} in attempt {attempt} at an event of {}",
                     place.topic
@@ -281,60 +294,67 @@ impl Journal {
 
 impl State {
     /// A delivery is settled: how it ended follows from its last attempt and its dead letter.
-    fn end(&mut self, wiring: &Wiring, place: &Place, message: &Message) -> Ended {
-        let group = &wiring.subscription.group;
-        let listed = |name: &str| wiring.handlers.iter().find(|handler| handler.name == name).copied();
-        let discards = |handler: &HandlerDescriptor| handler.policy.dead_letter == DeadLetterTo::Discard;
-        let run = self.runs.get(&(group.clone(), place.clone()));
-        let run = run.filter(|run| listed(run.handler).is_some());
-        let is_here = |letter: &&DeadLetter| {
-            let at = place.position.unwrap_or(Position::new(0));
-            letter.group() == group && letter.origin().is(&place.topic, place.partition, at)
-        };
+    fn end(&self, service: &ServiceDescriptor, member: &Member, message: &Message) -> Ended {
+        let Member { group, place, .. } = member;
+        let run = self.runs.get(member);
         let mut ended = Ended {
             group: group.clone(),
             handler: run.map(|run| run.handler),
             how: How::Handled,
             attempts: run.map_or(0, |run| run.attempt),
             failure: None,
-            letter: self.letters.iter().rev().find(is_here).cloned(),
+            letter: self.letter(group, place),
         };
         if let Some(letter) = &ended.letter {
+            let handler = service.handlers.iter().find(|handler| handler.name == letter.handler());
+            ended.handler = handler.map(|handler| handler.name);
             ended.how = How::DeadLettered;
-            ended.handler = listed(letter.handler()).map(|handler| handler.name);
             ended.attempts = letter.attempts();
             ended.failure = Some((letter.reason(), letter.error().to_owned()));
             return ended;
         }
-        match run.map(|run| &run.last) {
-            Some(Last::Failed(reason, error)) => {
-                ended.how = How::Discarded;
-                ended.failure = Some((*reason, error.clone()));
-            }
-            Some(Last::Dropped) => {
-                ended.how = How::Discarded;
-                ended.failure = Some((Reason::TimedOut, "the attempt took longer than its timeout".into()));
-            }
-            Some(Last::Succeeded | Last::Running) => {
-                let id = message.attribute(Attribute::Id).unwrap_or_default();
-                if let Some(error) = self.unpublished.get(id)
-                    && ended.handler.and_then(listed).is_some_and(discards)
-                {
-                    ended.how = How::Discarded;
-                    ended.failure = Some((Reason::PublishFailed, error.clone()));
-                }
-            }
+        let mut careless =
+            service.handlers.iter().filter(|handler| handler.policy.dead_letter == DeadLetterTo::Discard);
+        let failure = match run {
             // Neither run nor among the dead letters: nobody's, or given up before it ran.
             None => {
-                let kind = message.attribute(Attribute::Type).unwrap_or_default();
-                let (name, _) = split_kind(std::str::from_utf8(kind).unwrap_or_default());
-                let takes = |handler: &&&HandlerDescriptor| {
-                    discards(handler) && handler.accepts.iter().any(|event| event.name == name)
+                let name = name(message);
+                let takes = |handler: &&HandlerDescriptor| {
+                    handler.accepts.iter().any(|event| event.name == name)
+                        && service.group_of(handler) == group
                 };
-                ended.handler = wiring.handlers.iter().find(takes).map(|handler| handler.name);
+                ended.handler = careless.find(takes).map(|handler| handler.name);
                 ended.how = if ended.handler.is_some() { How::Discarded } else { How::Skipped };
+                return ended;
             }
+            Some(Run { last: Last::Failed(reason, error), .. }) => Some((*reason, error.clone())),
+            Some(Run { last: Last::Dropped, .. }) => {
+                Some((Reason::TimedOut, "the attempt took longer than its timeout".to_owned()))
+            }
+            Some(Run { last: Last::Succeeded | Last::Running, handler, .. }) => {
+                let error = self.unpublished.get(message.attribute(Attribute::Id).unwrap_or_default());
+                let error = error.filter(|_| careless.any(|other| other.name == *handler));
+                error.map(|error| (Reason::PublishFailed, error.clone()))
+            }
+        };
+        if failure.is_some() {
+            ended.how = How::Discarded;
+            ended.failure = failure;
         }
         ended
     }
+
+    fn letter(&self, group: &str, place: &Place) -> Option<DeadLetter> {
+        let position = place.position?;
+        let of = |letter: &&DeadLetter| {
+            letter.group() == group && letter.origin().is(&place.topic, place.partition, position)
+        };
+        self.letters.iter().rev().find(of).cloned()
+    }
+}
+
+/// The name of its event.
+fn name(message: &Message) -> &str {
+    let kind = message.attribute(Attribute::Type).unwrap_or_default();
+    split_kind(std::str::from_utf8(kind).unwrap_or_default()).0
 }

@@ -48,7 +48,7 @@ impl<E: Publishes> Publisher<E> {
     /// Never: its broker is made of defaults.
     #[must_use]
     pub fn recording() -> (Self, Recorded<E>) {
-        let journal = Journal::new(Vec::new());
+        let journal = Journal::new(None);
         let broker = private_broker().unwrap_or_else(|error| panic!("{error}"));
         let tap: Arc<dyn Backend> = Arc::new(Tap { broker, journal: Arc::clone(&journal) });
         let outlet = Arc::new(Outlet::new(tap, "test", &[], std::iter::empty()));

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::journal::{Journal, Place};
+use super::journal::{Journal, Member};
 use crate::{
     backend::{
         Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Intake,
@@ -57,6 +57,7 @@ impl Backend for Tap {
     fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
         Box::pin(async move {
             let consumer = self.broker.subscribe(subscription).await?;
+            self.journal.subscribed(subscription);
             let journal = Arc::clone(&self.journal);
             let subscription = subscription.clone();
             Ok(Box::new(Tapped { consumer, subscription, journal, taken: HashMap::new() })
@@ -92,7 +93,7 @@ struct Tapped {
     subscription: Subscription,
     journal: Arc<Journal>,
     /// What is not settled yet.
-    taken: HashMap<Token, (Place, Message)>,
+    taken: HashMap<Token, (Member, Message)>,
 }
 
 impl Consumer for Tapped {
@@ -104,18 +105,18 @@ impl Consumer for Tapped {
     ) -> Poll<Result<Intake>> {
         let before = into.len();
         let polled = self.consumer.poll_batch(cx, room, into);
-        let arrived = into[before..].iter();
-        self.taken.extend(
-            arrived.map(|delivery| (delivery.token, (Place::of(delivery), delivery.message.clone()))),
-        );
+        for delivery in &into[before..] {
+            let member = Member::of(&self.subscription, delivery);
+            self.taken.insert(delivery.token, (member, delivery.message.clone()));
+        }
         polled
     }
 
     fn settle(&mut self, settled: &[Token], floors: &[Floor]) {
         self.consumer.settle(settled, floors);
         for token in settled {
-            if let Some((place, message)) = self.taken.remove(token) {
-                self.journal.settled(&self.subscription, place, &message);
+            if let Some((member, message)) = self.taken.remove(token) {
+                self.journal.settled(member, &message);
             }
         }
     }

@@ -5,29 +5,27 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::journal::{Journal, Place};
+use super::journal::{Journal, Member};
 use crate::{
     attempts::Attempts,
+    backend::Subscription,
     input::Arrival,
     outputs::{Outbox, Rejection},
 };
 
 pub(super) struct Watched {
     pub(super) attempts: Box<dyn Attempts>,
+    pub(super) subscription: Subscription,
     pub(super) journal: Arc<Journal>,
     /// What runs in each slot.
-    pub(super) slots: Vec<Option<Run>>,
-}
-
-pub(super) struct Run {
-    group: String,
-    places: Vec<Place>,
+    pub(super) slots: Vec<Vec<Member>>,
 }
 
 impl Watched {
-    fn end(&mut self, slot: usize, result: &Result<(), Rejection>) {
-        if let Some(Run { group, places }) = self.slots.get_mut(slot).and_then(Option::take) {
-            places.iter().for_each(|place| self.journal.ran(&group, place, result));
+    /// Notes how what runs in a slot ended, if it did.
+    fn note(&mut self, slot: usize, polled: &Poll<Result<(), Rejection>>) {
+        if let Poll::Ready(result) = polled {
+            self.slots[slot].drain(..).for_each(|member| self.journal.ran(&member, result));
         }
     }
 }
@@ -40,28 +38,26 @@ impl Attempts for Watched {
         cx: &mut Context<'_>,
         outbox: &mut Outbox<'a>,
     ) -> Poll<Result<(), Rejection>> {
-        let group = outbox.scope.group.clone();
-        let mut places: Vec<Place> = arrival.items.iter().map(|item| Place::of(item.delivery)).collect();
-        for (incoming, place) in arrival.items.iter().zip(&places) {
-            self.journal.began(incoming.scope, place.clone(), incoming.attempt);
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, Vec::new);
+        }
+        for incoming in arrival.items {
+            let member = Member::of(&self.subscription, incoming.delivery);
+            self.journal.began(member.clone(), incoming.scope.handler, incoming.attempt);
+            self.slots[slot].push(member);
         }
         let polled = self.attempts.start(slot, arrival, cx, outbox);
-        // Members of a batch that cannot be read are not part of its run.
         if let Some(rejected) = arrival.rejected {
-            for (nth, rejection) in rejected.borrow().iter() {
-                self.journal.rejected(&group, &places[*nth], rejection);
-            }
-            let mut nth = 0..places.len();
-            places
-                .retain(|_| nth.next().is_none_or(|nth| !rejected.borrow().iter().any(|(at, _)| *at == nth)));
+            // Members of a batch that cannot be read are no part of its run.
+            let mut nth = 0..;
+            let rejected = rejected.borrow();
+            self.slots[slot].retain(|member| {
+                let nth = nth.next();
+                let rejection = rejected.iter().find(|(at, _)| Some(*at) == nth);
+                rejection.inspect(|(_, rejection)| self.journal.rejected(member, rejection)).is_none()
+            });
         }
-        if self.slots.len() <= slot {
-            self.slots.resize_with(slot + 1, || None);
-        }
-        self.slots[slot] = Some(Run { group, places });
-        if let Poll::Ready(result) = &polled {
-            self.end(slot, result);
-        }
+        self.note(slot, &polled);
         polled
     }
 
@@ -72,16 +68,14 @@ impl Attempts for Watched {
         outbox: &mut Outbox<'_>,
     ) -> Poll<Result<(), Rejection>> {
         let polled = self.attempts.poll(slot, cx, outbox);
-        if let Poll::Ready(result) = &polled {
-            self.end(slot, result);
-        }
+        self.note(slot, &polled);
         polled
     }
 
     fn cancel(&mut self, slot: usize) {
         self.attempts.cancel(slot);
-        if let Some(Run { group, places }) = self.slots.get_mut(slot).and_then(Option::take) {
-            places.iter().for_each(|place| self.journal.dropped(&group, place));
+        if let Some(members) = self.slots.get_mut(slot) {
+            members.drain(..).for_each(|member| self.journal.dropped(&member));
         }
     }
 }
