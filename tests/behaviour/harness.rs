@@ -140,6 +140,7 @@ async fn parcel(payment: Paid, gate: State<Gate>) -> Vec<Shipped> {
 
 #[handler]
 async fn arrive(parcel: Shipped, seen: State<Seen<u64>>) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
     seen.push(parcel.number);
 }
 
@@ -259,6 +260,42 @@ async fn the_clock_moves_as_the_test_says_and_everything_due_runs() {
     let elapsed = begin.elapsed();
     assert!(elapsed >= Duration::from_secs(3) && elapsed < Duration::from_millis(3_010), "{elapsed:?}");
     assert_eq!(under_way.await.unwrap().only().attempts(), 3);
+}
+
+#[handler]
+async fn later(order: Placed, begun: State<Seen<Instant>>) -> Paid {
+    begun.push(Instant::now());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Paid { number: order.number, customer: None }
+}
+
+#[handler]
+async fn next(payment: Paid) -> Shipped {
+    Shipped { number: payment.number }
+}
+
+#[handler]
+async fn last(parcel: Shipped, seen: State<Seen<u64>>) {
+    tokio::task::yield_now().await;
+    seen.push(parcel.number);
+}
+
+service! {
+    Chain = "chain" { handles: [later, next, last], publishes: [Placed], state: [Seen<Instant>, Seen<u64>] }
+}
+
+#[tokio::test]
+async fn what_follows_at_the_very_moment_runs_too() {
+    let (begun, seen) = (Seen::default(), Seen::default());
+    let test = Chain::test((begun.clone(), seen.clone()));
+    test.bus().await.publish(&placed(1)).await.unwrap();
+    begun.reached(1).await;
+    let begin = Instant::now();
+    assert_eq!(begun.all(), [begin], "the clock stands still while anything can run");
+    test.advance(Duration::from_millis(999)).await;
+    assert!(seen.all().is_empty());
+    test.advance(begin + Duration::from_secs(1) - Instant::now()).await;
+    assert_eq!(seen.all(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
