@@ -11,6 +11,7 @@ mod extractors;
 mod flow;
 mod foreign;
 mod harness;
+mod harness_panics;
 mod ids;
 mod instances;
 mod logs;
