@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::harness_panics::{assert_says, panic_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -12,6 +11,8 @@ use typebus::{
     testing::{Ended, How},
 };
 use typebus_tests::{Cancelled, Does, Gate, Job, Paid, Placed, Seen, Shipped};
+
+use crate::harness_panics::{assert_says, panic_of};
 
 fn placed(number: u64) -> Placed {
     Placed { number, customer: "ann".into() }
