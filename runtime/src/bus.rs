@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    attempts::Wrap,
     backend::{Backend, Sender},
     config::Effective,
     connect::IntoBackend,
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
+    /// Given by a test, before the start.
+    pub(crate) wrap: Option<Box<Wrap>>,
 }
 
 impl<S: Service> Bus<S> {
@@ -354,6 +357,7 @@ impl Core {
             hooks: options.hooks,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
+            wrap: None,
         })
     }
 

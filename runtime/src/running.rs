@@ -84,7 +84,11 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
             };
-            Runner::new(handler, *policy, Arc::new(scope), permits)
+            let mut runner = Runner::new(handler, *policy, Arc::new(scope), permits);
+            if let Some(wrap) = &core.wrap {
+                runner.attempts = wrap(&wiring.subscription, runner.attempts);
+            }
+            runner
         });
         let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());

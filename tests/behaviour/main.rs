@@ -14,6 +14,8 @@ mod delivery;
 mod extractors;
 mod flow;
 mod foreign;
+mod harness;
+mod harness_panics;
 mod holds;
 mod hooks;
 mod ids;
