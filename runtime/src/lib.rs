@@ -91,6 +91,7 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `msgpack`, `cbor`: the formats of these names, for `#[event(format = ..)]`.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -133,6 +134,10 @@ mod tuning;
 
 pub use backend::Position;
 pub use bus::{Builder, Bus, Connecting, Runs};
+#[cfg(feature = "cbor")]
+pub use codec::Cbor;
+#[cfg(feature = "msgpack")]
+pub use codec::MsgPack;
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
