@@ -126,6 +126,7 @@ mod scope;
 mod service;
 mod signal;
 mod stats;
+mod structured;
 mod template;
 pub mod testing;
 mod topic;

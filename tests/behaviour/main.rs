@@ -19,6 +19,7 @@ mod requests;
 mod retry;
 mod shutdown;
 mod startup;
+mod structured;
 mod templates;
 mod topic_values;
 mod upcast_ways;

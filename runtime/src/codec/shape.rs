@@ -42,9 +42,11 @@ pub(super) fn check(payload: &[u8], header: impl Fn(&mut &[u8]) -> Option<Item>)
             }
             // Every item has one byte at least.
             Item::Items(items) if items > left.len() as u64 => {
-                return Err(
-                    format!("the value at byte {at} has {items} items, and {} bytes are left", left.len()).into()
-                );
+                return Err(format!(
+                    "the value at byte {at} has {items} items, and {} bytes are left",
+                    left.len()
+                )
+                .into());
             }
             Item::Items(_) | Item::Endless if open.len() == DEPTH => {
                 return Err(format!("the value at byte {at} is nested deeper than {DEPTH} levels").into());

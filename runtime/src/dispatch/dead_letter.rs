@@ -46,7 +46,8 @@ impl Obituary<'_> {
     }
 
     fn build(&self, with_headers: bool) -> Message {
-        let message = &self.delivery.message;
+        let original = self.delivery.message.original();
+        let message = original.as_ref().unwrap_or(&self.delivery.message);
         let mut builder = MessageBuilder::new();
         let copied = builder.payload(|buffer| {
             buffer.extend_from_slice(message.payload());

@@ -9,7 +9,7 @@ use crate::{
     handler::HandlerDescriptor,
     message::Opening,
     outputs::Reason,
-    template,
+    structured, template,
     topic::{Topic, is_pattern, matches},
 };
 
@@ -21,6 +21,8 @@ const REMEMBERED: usize = 4_096;
 pub(crate) enum Route {
     /// It goes to this handler of the subscription.
     Handler(usize, Option<&'static EventDescriptor>),
+    /// It was a structured CloudEvent, and this is the same in binary mode: to be resolved in its place.
+    Unfolded(Message),
     /// Its event is not the group's.
     Unhandled,
     /// It can go nowhere but to the dead letters, under the name of this handler.
@@ -119,7 +121,7 @@ impl Table {
     fn resolve(&self, delivery: &Delivery) -> Route {
         let message = &delivery.message;
         if !message.is_sound() {
-            return bad_headers(message);
+            return self.look_at_headers(message);
         }
         if let Some(kind) = self.kinds.iter().find(|kind| message.opens_with(&kind.opening)) {
             return Route::Handler(kind.handler, Some(kind.event));
@@ -127,9 +129,23 @@ impl Table {
         self.look_closer(message)
     }
 
+    /// For messages whose headers are wrong, or whose envelope is not among them.
+    #[cold]
+    fn look_at_headers(&self, message: &Message) -> Route {
+        if message.defect().is_some() || !message.has_few_headers() {
+            return bad_headers(message);
+        }
+        self.look_closer(message)
+    }
+
     /// For messages whose headers do not begin with a type that is handled.
     #[cold]
     fn look_closer(&self, message: &Message) -> Route {
+        match structured::unfold(message) {
+            Some(Ok(unfolded)) => return Route::Unfolded(unfolded),
+            Some(Err(error)) => return Route::Doomed(0, Box::new((Reason::Undecodable, error))),
+            None => {}
+        }
         let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);

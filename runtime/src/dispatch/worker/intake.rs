@@ -7,7 +7,7 @@ use std::{
 
 use super::{Phase, Revocation, Worker, attempts::AtOnce};
 use crate::{
-    backend::{Attribute, Delivery, Intake, Room},
+    backend::{Attribute, Delivery, Intake, Message, Room},
     dispatch::{
         held::{Entry, Stage},
         routes::Route,
@@ -64,6 +64,7 @@ impl Worker {
                 return self.arrive(handler, event, delivery);
             }
             Route::Doomed(handler, doom) => (handler, None, doom),
+            Route::Unfolded(message) => return self.take_unfolded(delivery, message),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
@@ -78,6 +79,12 @@ impl Worker {
             },
         };
         self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
+    }
+
+    /// A structured CloudEvent goes on as what it was unfolded to, which resolves to something else.
+    #[cold]
+    fn take_unfolded(&mut self, delivery: &Delivery, message: Message) -> Result<()> {
+        self.take(&Delivery { message, ..delivery.clone() })
     }
 
     fn arrive(
