@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use proptest::test_runner::{Config, RngSeed};
 
 /// So many cases, of a seed that a failing test prints.
+#[allow(clippy::print_stdout, reason = "a failing test shows what it printed")]
 pub(crate) fn config(cases: u32) -> Config {
     let config = Config::default();
     let rng_seed = match config.rng_seed {
