@@ -270,3 +270,93 @@ impl<'de: 'a, 'a> Deserialize<'de> for Event<'a> {
         deserializer.deserialize_map(Members).map(Event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn message(content_type: Option<&str>, payload: &[u8]) -> Message {
+        let mut builder = MessageBuilder::new();
+        let written = builder.payload(|buffer| {
+            buffer.extend_from_slice(payload);
+            Ok::<(), Infallible>(())
+        });
+        written.unwrap();
+        if let Some(content_type) = content_type {
+            builder.wire_header(b"content-type", content_type.as_bytes());
+        }
+        builder.build()
+    }
+
+    /// What is true whatever the bytes: it is the event, or an error, and the original is kept.
+    fn is_told(payload: &[u8]) {
+        let explicit = message(Some("application/cloudevents+json"), payload);
+        for message in [message(None, payload), explicit.clone()] {
+            if let Some(Ok(unfolded)) = unfold(&message) {
+                assert_eq!(unfolded.original().unwrap().payload(), payload);
+                assert_eq!(unfolded.defect(), None);
+                assert!(unfold(&unfolded).is_none(), "once is enough");
+            }
+        }
+        assert!(unfold(&explicit).is_some());
+    }
+
+    const EVENT: &str = r#"{"specversion":"1.0","type":"a.v1","id":"\u00e4","source":"/s","n":-1,"b":true,
+        "time":"2026-11-24T05:51:08Z","data_base64":"AAEC/w==","datacontenttype":"x/y","partitionkey":"k"}"#;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+            ("Zm9vYmE", "fooba"),
+        ] {
+            assert_eq!(base64(text).unwrap(), bytes.as_bytes(), "{text}");
+        }
+        assert_eq!(base64("+/+/").unwrap(), [0xfb, 0xff, 0xbf]);
+        for text in ["=", "==", "Zg=", "Z", "Zm9vY", "Zg===", "Z=g=", "Zm 9v", "Zm9v\n", "größe", "-_-_"] {
+            assert!(base64(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_event_or_an_error(payload in vec(any::<u8>(), 0..100), text in any::<String>()) {
+            is_told(&payload);
+            is_told(text.as_bytes());
+        }
+
+        #[test]
+        fn an_event_with_other_bytes_in_it_is_an_event_or_an_error(
+            places in vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 0..6)
+        ) {
+            let mut payload = EVENT.as_bytes().to_vec();
+            for (place, byte, is_more) in places {
+                let at = place.index(payload.len());
+                if is_more { payload.insert(at, byte) } else { payload[at] = byte }
+            }
+            is_told(&payload);
+        }
+
+        #[test]
+        fn every_kind_of_member_is_an_event_or_an_error(
+            members in vec((
+                prop::sample::select(vec!["specversion", "type", "id", "source", "time", "data", "data_base64",
+                    "datacontenttype", "partitionkey", "Type", "traceparent", "", "x", "ce-x"]),
+                prop::sample::select(vec!["null", "\"\"", "\"1.0\"", "1", "-1e5", "true", "{}", "[1]", "\"AA==\"",
+                    "\"\\ud83d\\ude00\"", "\"\\u0000\"", "\"application/cloudevents+json\"", "\"text/plain\""]),
+            ), 0..12)
+        ) {
+            let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            is_told(format!("{{{}}}", members.join(",")).as_bytes());
+            is_told(format!("{{\"specversion\":\"1.0\",{}}}", members.join(",")).as_bytes());
+        }
+    }
+}
