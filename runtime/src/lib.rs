@@ -78,6 +78,14 @@
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
 //! atomic with your database.
 //!
+//! # What others write
+//!
+//! Messages are CloudEvents 1.0 in binary mode: an envelope in the broker's own headers, beside the payload. Structured
+//! mode is understood on receipt: `application/cloudevents+json`, and, where no header tells the type, a JSON object with
+//! a `specversion`. Its attributes are then those of the envelope, extensions are headers that begin with `ce-`,
+//! `partitionkey` is the key of a message without one, and the data are the payload, JSON to the byte. A dead letter has
+//! the bytes that came. Without any envelope a message is the only event of its topic, or a dead letter.
+//!
 //! # Stopping
 //!
 //! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds

@@ -18,6 +18,18 @@ const BUFFER: usize = 4_096;
 /// What serde writes differently for people and for machines is written as for machines: a `Uuid` is 16 bytes.
 ///
 /// What is nested deeper than 128 levels, tags counted, is not read.
+///
+/// ```
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// use typebus::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, JsonSchema, Event)]
+/// #[event(topic = "shop.orders", name = "order.placed", format = "cbor")]
+/// struct OrderPlaced {
+///     order_id: u64,
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Cbor;
 

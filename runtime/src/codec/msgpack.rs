@@ -15,6 +15,18 @@ use crate::error::BoxError;
 /// What serde writes differently for people and for machines is written as for machines: a `Uuid` is 16 bytes.
 ///
 /// What is nested deeper than 128 levels is not read.
+///
+/// ```
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// use typebus::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, JsonSchema, Event)]
+/// #[event(topic = "shop.orders", name = "order.placed", format = "msgpack")]
+/// struct OrderPlaced {
+///     order_id: u64,
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct MsgPack;
 
