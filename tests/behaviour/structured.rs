@@ -11,7 +11,7 @@ use typebus::{
     prelude::*,
     testing::{Foreign, ForeignMessage},
 };
-use typebus_tests::{Cancelled, Ends, Placed, Seen, broker, ends, letters, start};
+use typebus_tests::{Cancelled, Ends, Placed, Seen, broker, ends, letters, patiently, start};
 
 const ONE: &str = "application/cloudevents+json";
 
@@ -525,6 +525,34 @@ async fn an_event_that_is_not_handled_is_skipped() {
     scene.send(&order("").replace("order.placed", "order.lost")).await;
     let running = start(&scene.bus).await;
     assert_eq!(ends(&running), Ends { skipped: 1, ..Ends::NONE });
+}
+
+#[handler(group = "strict", unhandled = dead_letter)]
+async fn strict(_: Placed) {}
+
+service! { Strict = "strict" { handles: [strict], publishes: [Cancelled] } }
+
+#[handler(group = "stopper", unhandled = stop)]
+async fn stop(_: Placed) {}
+
+service! { Stopper = "stopper" { handles: [stop], publishes: [Cancelled] } }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_not_handled_is_a_dead_letter_or_the_end_where_that_is_asked_for() {
+    let url = broker();
+    let strict = Bus::<Strict>::builder().connect(&url).await.unwrap();
+    let stopper = Bus::<Stopper>::builder().connect(&url).await.unwrap();
+    let foreign = Foreign::connect(&url).unwrap();
+    let body = order("").replace("order.placed", "order.lost");
+    foreign.message("shop.orders").payload(&body).send().await.unwrap();
+    let running = start(&strict).await;
+    assert_eq!(ends(&running), Ends { dead_lettered: 1, ..Ends::NONE });
+    let letters = letters(&strict, "strict").await;
+    assert_eq!((letters[0].reason(), letters[0].payload()), (Reason::Unhandled, body.as_bytes()));
+
+    let running = stopper.start().await.unwrap();
+    let error = patiently(running.finished()).await.unwrap_err();
+    assert!(error.to_string().contains("order.lost.v1"), "{error}");
 }
 
 /// What a handler returns has the structured event as its cause, and the same ids as for the same event in headers.

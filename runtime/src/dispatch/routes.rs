@@ -21,12 +21,22 @@ const REMEMBERED: usize = 4_096;
 pub(crate) enum Route {
     /// It goes to this handler of the subscription.
     Handler(usize, Option<&'static EventDescriptor>),
-    /// It was a structured CloudEvent, and this is the same in binary mode: to be resolved in its place.
-    Unfolded(Message),
+    /// It is a structured CloudEvent, and goes on as the same in binary mode.
+    Unfolded(Box<Unfolded>),
     /// Its event is not the group's.
     Unhandled,
     /// It can go nowhere but to the dead letters, under the name of this handler.
     Doomed(usize, Box<(Reason, String)>),
+}
+
+/// Where a structured CloudEvent goes.
+#[derive(Debug)]
+pub(crate) struct Unfolded {
+    /// The same in binary mode.
+    pub(crate) message: Message,
+    pub(crate) handler: usize,
+    pub(crate) event: Option<&'static EventDescriptor>,
+    pub(crate) doom: Option<Box<(Reason, String)>>,
 }
 
 #[derive(Debug)]
@@ -142,7 +152,7 @@ impl Table {
     #[cold]
     fn look_closer(&self, message: &Message) -> Route {
         match structured::unfold(message) {
-            Some(Ok(unfolded)) => return Route::Unfolded(unfolded),
+            Some(Ok(unfolded)) => return self.unfolded(unfolded),
             Some(Err(error)) => return Route::Doomed(0, Box::new((Reason::Undecodable, error))),
             None => {}
         }
@@ -159,6 +169,16 @@ impl Table {
             return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, self.known(name, version))));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
+    }
+
+    /// Where a structured CloudEvent goes in binary mode. That is not unfolded again.
+    fn unfolded(&self, message: Message) -> Route {
+        let (handler, event, doom) = match self.look_at_headers(&message) {
+            Route::Handler(handler, event) => (handler, event, None),
+            Route::Doomed(handler, doom) => (handler, None, Some(doom)),
+            other @ (Route::Unfolded(_) | Route::Unhandled) => return other,
+        };
+        Route::Unfolded(Box::new(Unfolded { message, handler, event, doom }))
     }
 
     fn known(&self, name: &str, version: u16) -> String {

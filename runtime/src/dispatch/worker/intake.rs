@@ -7,15 +7,16 @@ use std::{
 
 use super::{Phase, Revocation, Worker, attempts::AtOnce};
 use crate::{
-    backend::{Attribute, Delivery, Intake, Message, Room},
+    backend::{Attribute, Delivery, Intake, Room},
     dispatch::{
         held::{Entry, Stage},
-        routes::Route,
+        routes::{Route, Unfolded},
     },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     outputs::Reason,
     policy::{Order, Unhandled},
+    structured,
 };
 
 impl Worker {
@@ -64,7 +65,7 @@ impl Worker {
                 return self.arrive(handler, event, delivery);
             }
             Route::Doomed(handler, doom) => (handler, None, doom),
-            Route::Unfolded(message) => return self.take_unfolded(delivery, message),
+            Route::Unfolded(unfolded) => return self.take_unfolded(delivery, *unfolded),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
@@ -81,10 +82,12 @@ impl Worker {
         self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
     }
 
-    /// A structured CloudEvent goes on as what it was unfolded to, which resolves to something else.
+    /// A structured CloudEvent goes on as what it was unfolded to.
     #[cold]
-    fn take_unfolded(&mut self, delivery: &Delivery, message: Message) -> Result<()> {
-        self.take(&Delivery { message, ..delivery.clone() })
+    fn take_unfolded(&mut self, delivery: &Delivery, unfolded: Unfolded) -> Result<()> {
+        let Unfolded { message, handler, event, doom } = unfolded;
+        let delivery = Delivery { message, ..delivery.clone() };
+        self.wait_in_lane(Entry { doom, ..Entry::new(delivery, handler, event) })
     }
 
     fn arrive(
@@ -187,8 +190,9 @@ impl Worker {
     }
 
     pub(super) fn unhandled(&self, delivery: &Delivery) -> Error {
-        let kind =
-            delivery.message.attribute(Attribute::Type).map(String::from_utf8_lossy).unwrap_or_default();
+        let unfolded = structured::unfold(&delivery.message).and_then(Result::ok);
+        let message = unfolded.as_ref().unwrap_or(&delivery.message);
+        let kind = message.attribute(Attribute::Type).map(String::from_utf8_lossy).unwrap_or_default();
         let (group, topic) = (&self.setup.subscription.group, &delivery.topic);
         let text = format!(
             "group {group} does not handle `{kind}` of {topic}, and `unhandled = stop` was asked for; handle it, or \
