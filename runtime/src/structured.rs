@@ -113,7 +113,11 @@ impl<'a> Event<'a> {
             if is_written || matches!(&**name, "data" | "data_base64") || value.get() == "null" {
                 continue;
             }
-            builder.wire_header(format!("ce-{name}").as_bytes(), text(name, value)?.as_bytes());
+            let value = text(name, value)?;
+            match Attribute::from_name(name.as_bytes()) {
+                Some(attribute) => builder.attribute(attribute, value.as_bytes()),
+                None => builder.header(format!("ce-{name}").as_bytes(), value.as_bytes()),
+            };
         }
         self.copy_headers(message, &mut builder);
         builder.unfolded_from(message);
