@@ -11,6 +11,7 @@ mod delivery;
 mod extractors;
 mod flow;
 mod foreign;
+mod foreign_formats;
 mod formats;
 mod ids;
 mod instances;
