@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
+    dedupe::DedupeStore,
     dispatch::redrive,
     error::Problem,
     handler::HandlerDescriptor,
@@ -159,9 +160,6 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        if handler.policy.dedupe.is_some() {
-            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
-        }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
@@ -193,6 +191,49 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Some(Start::Latest) if !can.start_latest => report(format!("{backend} has no `start = latest`")),
             Some(_) | None => {}
+        }
+    }
+    problems
+}
+
+/// What handlers with `dedupe` lack.
+pub(crate) fn dedupe_problems(
+    wirings: &[Wiring],
+    store: Option<&dyn DedupeStore>,
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mounted = wirings.iter().filter(|wiring| !wiring.replays).flat_map(|wiring| &wiring.handlers);
+    for Mounted { handler, policy } in mounted.filter(|mounted| mounted.policy.dedupe.is_some()) {
+        let mut report = |text: String| {
+            let problem = Problem::new(format!("handler `{}`", handler.name), text);
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        };
+        match store {
+            None => report(
+                "`dedupe` needs a store that remembers finished work; give the builder one with `.dedupe_store(..)`"
+                    .to_owned(),
+            ),
+            Some(store) if store.is_local() && can.shared => report(format!(
+                "`dedupe` on {backend} needs a store that all processes share, and the one that was given is of this \
+                 process alone"
+            )),
+            Some(_) => {}
+        }
+        if policy.timeout.is_none() {
+            report("`dedupe` needs a `timeout`: a claim lasts as long as an attempt may".to_owned());
+        }
+        if handler.batch {
+            report("`dedupe` works on single deliveries; leave it out, or take them one by one instead of in a `Batch`".to_owned());
+        }
+        if policy.delivery == Guarantee::AtMostOnce {
+            report(
+                "`dedupe` is pointless with `delivery = at_most_once`, which has no repeats; leave one out"
+                    .to_owned(),
+            );
         }
     }
     problems

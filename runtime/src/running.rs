@@ -103,6 +103,7 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             control: Arc::clone(&control),
             counters: Arc::clone(&counters),
             conditions: Arc::clone(&conditions),
+            dedupe: core.dedupe.clone(),
             gate: Arc::clone(&gate),
             tuning: core.tuning,
         }));
@@ -286,7 +287,7 @@ impl Running {
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
             let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
+            let Counters { received, handled, discarded, skipped, dead_lettered, repeats, retried } =
                 &*member.counters;
             GroupStats {
                 service: member.service,
@@ -297,6 +298,7 @@ impl Running {
                 discarded: read(discarded),
                 skipped: read(skipped),
                 dead_lettered: read(dead_lettered),
+                repeats: read(repeats),
                 retried: read(retried),
             }
         });

@@ -11,6 +11,7 @@ mod codecs;
 mod config;
 mod config_mistakes;
 mod dead_letters;
+mod dedupe;
 mod delivery;
 mod extractors;
 mod flow;

@@ -63,6 +63,7 @@ const LAYERS: &[Layer] = &[
         modules: &[
             "attempts",
             "codec",
+            "dedupe",
             "envelope",
             "event",
             "extract",

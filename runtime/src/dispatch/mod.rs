@@ -7,6 +7,7 @@ mod breaker;
 mod conditions;
 mod dead_letter;
 mod effects;
+mod errands;
 mod held;
 mod lanes;
 mod marks;

@@ -40,7 +40,9 @@ impl Worker {
     pub(super) fn wake_due(&mut self) -> bool {
         let mut progress = false;
         while let Some(id) = self.retries.wake(self.now) {
-            if let Some(entry) = self.held.get_mut(id) {
+            if self.repeats.is_some() && self.ask_again(id) {
+                progress = true;
+            } else if let Some(entry) = self.held.get_mut(id) {
                 entry.stage = Stage::Waiting;
                 self.enqueue(id);
                 progress = true;
@@ -322,6 +324,8 @@ impl Worker {
                     "the attempt failed and will be repeated"
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
+                // The next attempt renews it.
+                entry.is_claimed = false;
                 entry.attempt += 1;
                 // A batch of one that failed is run again alone, too.
                 entry.solo |= runner.is_batch();

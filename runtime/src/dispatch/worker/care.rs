@@ -200,7 +200,7 @@ impl Worker {
             return true;
         }
         let Some(entry) = self.held.get_mut(id) else { return true };
-        entry.stage = Stage::Waiting;
+        (entry.stage, entry.is_claimed) = (Stage::Waiting, false);
         entry.solo |= is_batch;
         self.tally.retried += 1;
         // Behind the others, so that one that can never succeed is not the only one that is tried.

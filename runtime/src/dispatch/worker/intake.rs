@@ -192,6 +192,9 @@ impl Worker {
 
     /// Puts the head of a lane in line, unless it runs already: a batch has several of one lane.
     pub(super) fn enqueue(&mut self, id: u32) {
+        if self.repeats.is_some() && self.claim(id) {
+            return;
+        }
         if let Some(entry) = self.held.get(id).filter(|entry| entry.stage == Stage::Waiting) {
             self.setup.runners[entry.handler].enqueue(id, entry.solo, self.now);
         }
