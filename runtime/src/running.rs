@@ -5,11 +5,15 @@ use std::{
     fmt,
     future::{pending, poll_fn},
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
 };
 
 use tokio::{
+    runtime::Handle,
     sync::watch,
     time::{Instant, timeout_at},
 };
@@ -17,7 +21,7 @@ use tokio::{
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    dispatch::{Control, Counters, MOST_SHARDS, Permits, Routes, Runner, Setup, Worker, split},
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     plan::Wiring,
@@ -54,47 +58,53 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
     for (at, wiring, consumer) in consumers {
         let core = &cores[at];
-        let (control, counters) = (Arc::new(Control::default()), Arc::new(Counters::default()));
-        let runners = wiring.handlers.iter().map(|handler| {
-            let mut shared =
-                core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
-            let permits = shared.nth(1).map(|_| {
-                let free = usize::from(handler.policy.concurrency);
-                let entry = permits.entry((at, handler.name));
-                Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
-            });
-            let scope = Scope {
-                handler: handler.name,
-                group: wiring.subscription.group.clone(),
-                attempts: handler.policy.attempts,
-                state: Arc::clone(&core.state),
-                outlet: Arc::clone(&core.outlet),
-                shutdown: core.shutdown.subscribe(),
-            };
-            Runner::new(handler, Arc::new(scope), permits)
-        });
-        let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
         let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
-        workers.push(Worker::new(Setup {
-            subscription: wiring.subscription.clone(),
-            routes: Routes::new(&wiring.subscription.filter, wiring.handlers.clone(), known),
-            consumer,
-            runners,
-            unhandled: strictest(wiring),
-            outlet: Arc::clone(&core.outlet),
-            control: Arc::clone(&control),
-            counters: Arc::clone(&counters),
-            tuning: core.tuning,
-        }));
+        let subscription = &wiring.subscription;
+        let count = workers_for(wiring, &core.tuning);
+        let consumers = match count {
+            1 => vec![consumer],
+            _ => split(consumer, count, subscription.order, subscription.limits),
+        };
+        let mut pulses = Vec::new();
+        for (nth, consumer) in consumers.into_iter().enumerate() {
+            let pulse = Pulse::default();
+            let runners = wiring.handlers.iter().map(|handler| {
+                let mut shared =
+                    core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
+                let concurrency = usize::from(handler.policy.concurrency).max(1);
+                let permits = shared.nth(1).map(|_| {
+                    let entry = permits.entry((at, handler.name));
+                    Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(concurrency))))
+                });
+                let scope = Scope {
+                    handler: handler.name,
+                    group: subscription.group.clone(),
+                    attempts: handler.policy.attempts,
+                    state: Arc::clone(&core.state),
+                    outlet: Arc::clone(&core.outlet),
+                    shutdown: core.shutdown.subscribe(),
+                };
+                // Together they have as many slots as the handler may run.
+                let slots = concurrency / count + usize::from(nth < concurrency % count);
+                Runner::new(handler, Arc::new(scope), permits, slots)
+            });
+            let runners = runners.collect();
+            workers.push(Worker::new(Setup {
+                subscription: subscription.clone(),
+                routes: Routes::new(&subscription.filter, wiring.handlers.clone(), known.clone()),
+                consumer,
+                runners,
+                unhandled: strictest(wiring),
+                outlet: Arc::clone(&core.outlet),
+                control: Arc::clone(&pulse.control),
+                counters: Arc::clone(&pulse.counters),
+                tuning: core.tuning,
+            }));
+            pulses.push(pulse);
+        }
         let service = core.service.name;
-        members.push(Member {
-            core: at,
-            service,
-            subscription: wiring.subscription.clone(),
-            control,
-            counters,
-        });
+        members.push(Member { core: at, service, subscription: subscription.clone(), workers: pulses });
     }
     let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
     let inner = Arc::new(Inner { cores, members, status });
@@ -161,6 +171,17 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
+/// How many workers share a subscription: no more than every handler has attempts for, and no two where a handler
+/// collects batches, which take from every lane.
+fn workers_for(wiring: &Wiring, tuning: &Tuning) -> usize {
+    if wiring.handlers.iter().any(|handler| handler.batch) {
+        return 1;
+    }
+    let least = wiring.handlers.iter().map(|handler| usize::from(handler.policy.concurrency)).min();
+    let wished = tuning.workers.unwrap_or_else(|| Handle::current().metrics().num_workers());
+    wished.min(least.unwrap_or(1)).clamp(1, MOST_SHARDS)
+}
+
 fn strictest(wiring: &Wiring) -> Unhandled {
     let wishes = wiring.handlers.iter().map(|handler| handler.policy.unhandled);
     wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
@@ -185,6 +206,13 @@ struct Member {
     core: usize,
     service: &'static str,
     subscription: Subscription,
+    /// One, or several that share the subscription.
+    workers: Vec<Pulse>,
+}
+
+/// What the bus sees of a worker.
+#[derive(Default)]
+struct Pulse {
     control: Arc<Control>,
     counters: Arc<Counters>,
 }
@@ -240,19 +268,20 @@ impl Running {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
-            let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
-                &*member.counters;
+            let sum = |counter: fn(&Counters) -> &AtomicU64| {
+                let counters = member.workers.iter().map(|worker| &*worker.counters);
+                counters.map(|counters| counter(counters).load(Ordering::Acquire)).sum()
+            };
             GroupStats {
                 service: member.service,
                 group: member.subscription.group.clone(),
                 topic: member.subscription.filter.to_string(),
-                received: read(received),
-                handled: read(handled),
-                discarded: read(discarded),
-                skipped: read(skipped),
-                dead_lettered: read(dead_lettered),
-                retried: read(retried),
+                received: sum(|counters| &counters.received),
+                handled: sum(|counters| &counters.handled),
+                discarded: sum(|counters| &counters.discarded),
+                skipped: sum(|counters| &counters.skipped),
+                dead_lettered: sum(|counters| &counters.dead_lettered),
+                retried: sum(|counters| &counters.retried),
             }
         });
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
@@ -287,7 +316,7 @@ impl Running {
     /// Ends a drain that is under way: running handlers are dropped unsettled. Stops if need be.
     pub fn hurry(&self) {
         self.inner.stop();
-        self.inner.members.iter().for_each(|member| member.control.hurry());
+        self.inner.workers().for_each(|worker| worker.control.hurry());
     }
 }
 
@@ -296,9 +325,13 @@ impl Inner {
         for core in &self.cores {
             core.shutdown.send_replace(true);
         }
-        self.members.iter().for_each(|member| member.control.stop());
+        self.workers().for_each(|worker| worker.control.stop());
         // A service without subscriptions has no worker whose end would be noticed.
         self.status.send_modify(|_| {});
+    }
+
+    fn workers(&self) -> impl Iterator<Item = &Pulse> {
+        self.members.iter().flat_map(|member| &member.workers)
     }
 
     fn is_stopping(&self) -> bool {

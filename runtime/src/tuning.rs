@@ -22,6 +22,8 @@ pub struct Tuning {
     pub close: Duration,
     /// How long running handlers may go on after a revocation: 10 s.
     pub revoke_grace: Duration,
+    /// How many workers share each subscription.
+    pub workers: Option<usize>,
 }
 
 impl Default for Tuning {
@@ -31,19 +33,20 @@ impl Default for Tuning {
             drain: Duration::from_secs(20),
             close: Duration::from_secs(10),
             revoke_grace: Duration::from_secs(10),
+            workers: None,
         }
     }
 }
 
 impl Tuning {
-    /// Limits under which nothing could be taken.
+    /// Limits under which nothing could be taken, and no workers to take it.
     pub(crate) fn problems(&self) -> Vec<crate::Problem> {
         let Limits { held, held_bytes, gap } = self.limits;
         let zero = [("held", held == 0), ("held_bytes", held_bytes == 0), ("gap", gap == 0)];
         let zero = zero.into_iter().filter(|(_, zero)| *zero);
-        zero.map(|(name, _)| {
-            crate::Problem::new(format!("`limits.{name}`"), "is 0, so nothing could be taken; say at least 1")
-        })
-        .collect()
+        let problem =
+            |name: &str| crate::Problem::new(name, "is 0, so nothing could be taken; say at least 1");
+        let workers = (self.workers == Some(0)).then(|| problem("`workers`"));
+        zero.map(|(name, _)| problem(&format!("`limits.{name}`"))).chain(workers).collect()
     }
 }

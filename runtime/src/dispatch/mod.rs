@@ -1,7 +1,7 @@
 //! The dispatch: from a consumer's deliveries through lanes to handlers, and back as settlements.
 //!
 //! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
-//! drives them. One worker owns one subscription.
+//! drives them. One worker owns one subscription, or its share of one: [`shards`].
 
 mod dead_letter;
 mod effects;
@@ -14,7 +14,9 @@ mod permits;
 mod retry;
 mod routes;
 mod runner;
+mod shards;
 mod slots;
+mod sync;
 mod watermark;
 mod worker;
 
@@ -22,4 +24,5 @@ pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
 pub(crate) use routes::Routes;
 pub(crate) use runner::Runner;
+pub(crate) use shards::{MOST as MOST_SHARDS, split};
 pub(crate) use worker::{Control, Counters, Setup, Worker};

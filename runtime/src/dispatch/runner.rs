@@ -49,9 +49,14 @@ struct Assembly {
 }
 
 impl Runner {
-    pub(crate) fn new(handler: &HandlerDescriptor, scope: Arc<Scope>, permits: Option<Arc<Permits>>) -> Self {
+    /// With `count` slots: the handler's `concurrency`, or a worker's share of it.
+    pub(crate) fn new(
+        handler: &HandlerDescriptor,
+        scope: Arc<Scope>,
+        permits: Option<Arc<Permits>>,
+        count: usize,
+    ) -> Self {
         let policy = handler.policy;
-        let count = usize::from(policy.concurrency).max(1);
         let batch = handler.batch.then(|| Assembly {
             max: (policy.batch_max as usize).max(1),
             wait: policy.batch_wait,

@@ -9,13 +9,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
@@ -30,6 +29,7 @@ use crate::{
         retry::RetryClock,
         routes::Routes,
         runner::Runner,
+        sync::{AtomicU8, AtomicWaker},
     },
     error::Result,
     outlet::Outlet,
@@ -124,20 +124,6 @@ enum Phase {
 struct Revocation {
     partitions: Partitions,
     deadline: Moment,
-}
-
-impl Revocation {
-    /// Takes out what was lost meanwhile; `true` if nothing is left to answer for.
-    fn lose(&mut self, lost: &Partitions) -> bool {
-        match (&mut self.partitions, lost) {
-            (_, Partitions::All) => true,
-            (Partitions::All, Partitions::These(_)) => false,
-            (Partitions::These(these), lost) => {
-                these.retain(|partition| !lost.contains(*partition));
-                these.is_empty()
-            }
-        }
-    }
 }
 
 /// What a worker is made of.

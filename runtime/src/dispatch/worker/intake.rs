@@ -46,7 +46,7 @@ impl Worker {
             Intake::Lost(partitions) => {
                 self.abandon(&partitions, true);
                 self.marks.forget(&partitions);
-                self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
+                self.revocations.retain_mut(|revocation| !revocation.partitions.lose(&partitions));
             }
             Intake::End => {
                 self.ended = true;
