@@ -23,4 +23,5 @@ mod templates;
 mod topic_values;
 mod upcast_ways;
 mod upcasts;
+mod workers;
 mod wrapped;

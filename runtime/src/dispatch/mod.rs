@@ -17,6 +17,8 @@ mod runner;
 mod shards;
 mod slots;
 mod sync;
+#[cfg(all(test, typebus_loom))]
+mod threads;
 mod watermark;
 mod worker;
 

@@ -14,8 +14,6 @@
 
 mod ledger;
 mod split;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fmt,

@@ -43,8 +43,8 @@ const ROUNDS: usize = 4;
 /// What the bus tells a worker, from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    wish: AtomicU8,
-    waker: AtomicWaker,
+    pub(super) wish: AtomicU8,
+    pub(super) waker: AtomicWaker,
 }
 
 const STOP: u8 = 1;
