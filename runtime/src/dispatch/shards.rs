@@ -87,7 +87,9 @@ impl Consumer for Shard {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.left = true;
+        if !std::mem::replace(&mut self.left, true) {
+            self.split.leave(self.at);
+        }
         self.split.poll_close(self.at, cx)
     }
 }

@@ -39,6 +39,8 @@ struct State {
     hand: Option<Hand>,
     ledger: Ledger,
     parts: Vec<Part>,
+    /// The last of the shards to leave.
+    closer: Option<usize>,
     revocations: Vec<Revocation>,
     /// How many revocations there were.
     revoked: u64,
@@ -120,6 +122,7 @@ impl Split {
             hand: Some(Hand { consumer, arrived: Vec::new(), told: Told::default() }),
             ledger: Ledger::new(limits),
             parts: (0..count).map(|_| Part::default()).collect(),
+            closer: None,
             revocations: Vec::new(),
             revoked: 0,
             told: Told::default(),
@@ -176,19 +179,23 @@ impl Split {
             let part = &mut state.parts[at];
             (part.left, part.wants) = (true, false);
             let gone = (mem::take(&mut part.queue), mem::take(&mut part.news));
+            if state.parts.iter().all(|part| part.left) {
+                state.closer.get_or_insert(at);
+            }
             (state.hand.take(), gone)
         };
         self.give_back(hand);
+        // What this one settled last may have made room, and it does not come back for it.
+        self.wake(ALL);
         drop(gone);
     }
 
     /// The last that closes closes the consumer.
     pub(super) fn poll_close(&self, at: usize, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.bell.0[at].register(cx.waker());
-        self.leave(at);
         let mut hand = {
             let mut state = self.lock();
-            if matches!(state.over, Over::Failed(_)) || state.parts.iter().any(|part| !part.left) {
+            if matches!(state.over, Over::Failed(_)) || state.closer != Some(at) {
                 return Poll::Ready(Ok(()));
             }
             let Some(hand) = state.hand.take() else {

@@ -193,7 +193,11 @@ fn loom_a_shard_that_is_gone_keeps_nothing_from_the_other() {
         let [first, second] = shards(&broker, 10);
         let gone = thread::spawn(move || drop(first));
         let other = thread::spawn(move || {
-            work(second, |intake, handled| handled == 1 && matches!(intake, Intake::Revoking(_)));
+            let mut asked = false;
+            work(second, move |intake, handled| {
+                asked |= matches!(intake, Intake::Revoking(_));
+                asked && handled == 1
+            });
         });
         broker.push(1, 1);
         broker.tell(Intake::Revoking(Partitions::These(vec![0])));
