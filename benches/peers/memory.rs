@@ -18,8 +18,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-const ROUNDS: usize = 9;
-const EVENTS: u64 = 200_000;
+const ROUNDS: usize = 21;
+const EVENTS: u64 = 50_000;
 const WINDOW: u64 = 512;
 
 /// How many of a window are not handled.
@@ -44,6 +44,14 @@ impl Latch {
     }
 }
 
+/// What all events took, and what of it was publishing them. Nothing is handled before a window is published: it is one
+/// thread.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    total: Duration,
+    publishing: Duration,
+}
+
 /// One of 1,000 instruments: its number, and what the event says.
 const fn nth(n: u64) -> (u64, u64, u64) {
     (n * 7_919 % 1_000, 100 + n % 900, n % 50)
@@ -54,7 +62,7 @@ mod ours {
     use serde::{Deserialize, Serialize};
     use typebus::{backend::memory::Memory, prelude::*};
 
-    use super::{Duration, EVENTS, Instant, Latch, WINDOW, black_box, nth};
+    use super::{Duration, EVENTS, Instant, Latch, Times, WINDOW, black_box, nth};
 
     #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
     #[event(topic = "bench.ticks", name = "tick", key = id)]
@@ -72,23 +80,25 @@ mod ours {
 
     service! { Ours = "ours" { handles: [on_tick], publishes: [Tick], state: [Latch] } }
 
-    pub(crate) async fn run() -> typebus::Result<Duration> {
+    pub(crate) async fn run() -> typebus::Result<Times> {
         let latch = Latch::default();
         let bus = Bus::<Ours>::builder().state(latch.clone()).connect(Memory::default()).await?;
         let running = bus.start().await?;
-        let begin = Instant::now();
+        let (begin, mut publishing) = (Instant::now(), Duration::ZERO);
         for first in (0..EVENTS).step_by(WINDOW as usize) {
             let window = first..EVENTS.min(first + WINDOW);
             latch.expect(window.end - window.start);
+            let publish = Instant::now();
             for n in window {
                 let (id, price, size) = nth(n);
                 bus.publish(&Tick { id, price, size }).await?;
             }
+            publishing += publish.elapsed();
             latch.drained().await;
         }
-        let elapsed = begin.elapsed();
+        let total = begin.elapsed();
         running.stop().await?;
-        Ok(elapsed)
+        Ok(Times { total, publishing })
     }
 }
 
@@ -97,7 +107,7 @@ mod theirs {
     use ruststream::{OutgoingMessage, Str};
     use serde::{Deserialize, Serialize};
 
-    use super::{Duration, EVENTS, Error, Infallible, Instant, Latch, WINDOW, black_box, nth};
+    use super::{Duration, EVENTS, Error, Infallible, Instant, Latch, Times, WINDOW, black_box, nth};
 
     #[derive(Debug, Serialize, Deserialize)]
     struct Tick {
@@ -120,7 +130,7 @@ mod theirs {
         HandlerOutcome::ack()
     }
 
-    pub(crate) async fn run(by_key: bool) -> Result<Duration, Box<dyn Error>> {
+    pub(crate) async fn run(by_key: bool) -> Result<Times, Box<dyn Error>> {
         let (latch, broker) = (Latch::default(), MemoryBroker::new());
         let state = latch.clone();
         let app = RustStream::new(AppInfo::new("bench", "0.0.0"))
@@ -134,10 +144,11 @@ mod theirs {
             });
         let running = app.start().await?;
         let publisher = broker.publisher();
-        let begin = Instant::now();
+        let (begin, mut publishing) = (Instant::now(), Duration::ZERO);
         for first in (0..EVENTS).step_by(WINDOW as usize) {
             let window = first..EVENTS.min(first + WINDOW);
             latch.expect(window.end - window.start);
+            let publish = Instant::now();
             for n in window {
                 let (id, price, size) = nth(n);
                 let body = serde_json::to_vec(&Tick { id, price, size })?;
@@ -149,11 +160,12 @@ mod theirs {
                 }
                 publisher.publish(message, None).await?;
             }
+            publishing += publish.elapsed();
             latch.drained().await;
         }
-        let elapsed = begin.elapsed();
+        let total = begin.elapsed();
         drop(running);
-        Ok(elapsed)
+        Ok(Times { total, publishing })
     }
 }
 
@@ -167,18 +179,22 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let sequential = runtime()?.block_on(theirs::run(false))?;
         // The first round warms up.
         if round > 0 {
-            rounds[0].push(keyed.as_secs_f64() / ours.as_secs_f64());
-            rounds[1].push(sequential.as_secs_f64() / ours.as_secs_f64());
-            for (times, time) in times.iter_mut().zip([ours, keyed, sequential]) {
-                times.push(time.as_nanos() / u128::from(EVENTS));
-            }
+            rounds[0].push(keyed.total.as_secs_f64() / ours.total.as_secs_f64());
+            rounds[1].push(sequential.total.as_secs_f64() / ours.total.as_secs_f64());
+            times.iter_mut().zip([ours, keyed, sequential]).for_each(|(times, time)| times.push(time));
         }
     }
-    let [ours, keyed, sequential] = times.map(|mut times| {
-        times.sort_unstable();
-        times[ROUNDS / 2]
-    });
-    println!("medians: typebus {ours} ns an event, RustStream by key {keyed} ns, one at a time {sequential} ns");
+    for (name, mut times) in
+        ["typebus", "RustStream by key", "RustStream one at a time"].into_iter().zip(times)
+    {
+        let per_event = |time: Duration| time.as_nanos() / u128::from(EVENTS);
+        let mut middle = |by: fn(&Times) -> Duration| {
+            times.sort_by_key(by);
+            per_event(by(&times[ROUNDS / 2]))
+        };
+        let (total, publishing) = (middle(|times| times.total), middle(|times| times.publishing));
+        println!("{name}: {total} ns an event, {publishing} of it publishing (medians)");
+    }
     let mut reached = true;
     for (name, bound, mut ratios) in
         [("its 16 workers by key", 1.5, rounds[0].clone()), ("its sequential loop", 1.0, rounds[1].clone())]

@@ -22,7 +22,16 @@ pub struct Tuning {
     pub close: Duration,
     /// How long running handlers may go on after a revocation: 10 s.
     pub revoke_grace: Duration,
-    /// How many workers share each subscription.
+    /// How many workers share each subscription: 1. `None` is one for each worker thread of tokio's runtime.
+    ///
+    /// One worker is one task, and one task is one core. Handlers that mostly wait need no more, and handlers that do
+    /// nothing are quicker with one; where a subscription's handlers keep a core busy, more workers use more cores.
+    ///
+    /// Keys are hashed to the workers, with `order = partition` partitions are counted off to them, and what has no order
+    /// goes to each in turn. The promises and the limits are those of the subscription, however many share it, and each
+    /// worker sets places aside for [`Limits::held`]. The `concurrency` of a handler is divided among them, so there are
+    /// no more workers than the least `concurrency` of the subscription's handlers, nor more than 64; a key whose worker
+    /// is busy waits for it, though another has attempts to spare. A subscription with a `Batch` handler has one.
     pub workers: Option<usize>,
 }
 
@@ -33,7 +42,7 @@ impl Default for Tuning {
             drain: Duration::from_secs(20),
             close: Duration::from_secs(10),
             revoke_grace: Duration::from_secs(10),
-            workers: None,
+            workers: Some(1),
         }
     }
 }

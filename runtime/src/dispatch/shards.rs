@@ -12,6 +12,7 @@
 //!   depends on another that is busy, or gone.
 //! - No lock is held while the real consumer is called, or a waker.
 
+mod hand;
 mod ledger;
 mod split;
 

@@ -38,6 +38,10 @@ mod models {
         pub(crate) fn wake(&self) {
             self.0.wake();
         }
+
+        pub(crate) fn take(&self) -> Option<Waker> {
+            self.0.take_waker()
+        }
     }
 
     impl fmt::Debug for AtomicWaker {

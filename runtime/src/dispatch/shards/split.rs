@@ -10,9 +10,12 @@ use std::{
 
 use hashbrown::DefaultHashBuilder;
 
-use super::ledger::Ledger;
+use super::{
+    hand::{Hand, Told},
+    ledger::Ledger,
+};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Intake, Partitions, Room, Token},
+    backend::{Consumer, Delivery, Intake, Partitions, Room, Token},
     dispatch::{
         held::INTAKE,
         sync::{AtomicWaker, Mutex, MutexGuard},
@@ -50,22 +53,6 @@ struct State {
     routes: Routes,
 }
 
-/// The turn: whoever has it calls the consumer.
-#[derive(Debug)]
-struct Hand {
-    consumer: Box<dyn Consumer>,
-    arrived: Vec<Delivery>,
-    told: Told,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    settled: Vec<Token>,
-    floors: Vec<Floor>,
-    /// Those of partitions whose floors are told before.
-    releases: Vec<Partitions>,
-}
-
 /// What waits for one shard.
 #[derive(Debug, Default)]
 struct Part {
@@ -76,6 +63,8 @@ struct Part {
     wants: bool,
     /// It was polled while another had the turn.
     missed: bool,
+    /// It let others go first when it was last polled.
+    yielded: bool,
     left: bool,
 }
 
@@ -105,6 +94,15 @@ enum Over {
     Failed(Error),
 }
 
+/// What a turn came to.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The consumer may have more.
+    more: bool,
+    /// Others slept, and have something to do now.
+    roused: bool,
+}
+
 /// Shards, as bits.
 type Set = u64;
 
@@ -119,7 +117,7 @@ impl Split {
     pub(super) fn new(consumer: Box<dyn Consumer>, count: usize, order: Order, limits: Limits) -> Self {
         let bell = Arc::new(Bell((0..count).map(|_| AtomicWaker::new()).collect()));
         let state = State {
-            hand: Some(Hand { consumer, arrived: Vec::new(), told: Told::default() }),
+            hand: Some(Hand::new(consumer)),
             ledger: Ledger::new(limits),
             parts: (0..count).map(|_| Part::default()).collect(),
             closer: None,
@@ -142,13 +140,21 @@ impl Split {
         // Before anything is looked at, so that whatever comes later wakes this shard.
         self.bell.0[at].register(cx.waker());
         let hand = self.lock().begin(at, !room.is_empty());
-        let more = hand.is_some_and(|hand| self.take_turn(at, hand));
-        if let Some(answer) = self.lock().serve(at, room, into) {
-            return Poll::Ready(answer);
+        let Turn { more, roused } = hand.map_or_else(Turn::default, |hand| self.take_turn(at, hand));
+        {
+            let mut state = self.lock();
+            // Tokio runs whom a task wakes on its own thread, after it, where no other takes it from. So this one
+            // does not keep who was asleep waiting while it works: it goes on behind them, or elsewhere.
+            let yields = roused && !state.parts[at].yielded;
+            state.parts[at].yielded = yields;
+            if !yields && let Some(answer) = state.serve(at, room, into) {
+                return Poll::Ready(answer);
+            }
+            if !yields && !more {
+                return Poll::Pending;
+            }
         }
-        if more {
-            cx.waker().wake_by_ref();
-        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -209,10 +215,10 @@ impl Split {
         closed
     }
 
-    /// Polls the consumer until it has no more, or has given a worker's fill: `true` if there may be more.
-    fn take_turn(&self, at: usize, mut hand: Hand) -> bool {
-        let _unwinding = Unwinding(self);
-        let mut taken = 0;
+    /// Polls the consumer until it has no more, or has given a worker's fill.
+    fn take_turn(&self, at: usize, mut hand: Hand) -> Turn {
+        let _unwinding = Unwinding::new(self);
+        let (mut taken, mut roused) = (0, false);
         let more = loop {
             let room = self.lock().prepare(&mut hand, INTAKE - taken);
             hand.tell();
@@ -225,7 +231,7 @@ impl Split {
                 let mut state = self.lock();
                 (state.hand_out(&mut hand.arrived, room, polled), !matches!(state.over, Over::No))
             };
-            self.wake(woken & !(1 << at));
+            roused |= self.wake(woken & !(1 << at));
             if rests || over || taken >= INTAKE {
                 break !rests && !over;
             }
@@ -235,13 +241,13 @@ impl Split {
             // The consumer knows no waker, and the others must not depend on this one's coming back soon.
             self.wake(ALL & !(1 << at));
         }
-        more
+        Turn { more, roused }
     }
 
     /// Ends a turn, after the consumer was told everything.
     fn give_back(&self, hand: Option<Hand>) {
         let Some(mut hand) = hand else { return };
-        let _unwinding = Unwinding(self);
+        let _unwinding = Unwinding::new(self);
         let missed = loop {
             {
                 let mut state = self.lock();
@@ -255,12 +261,11 @@ impl Split {
         self.wake(missed);
     }
 
-    fn wake(&self, set: Set) {
-        for (at, waker) in self.bell.0.iter().enumerate() {
-            if set & (1 << at) != 0 {
-                waker.wake();
-            }
-        }
+    /// Wakes these; `true` if one of them slept.
+    fn wake(&self, set: Set) -> bool {
+        let meant = |at: &usize| set & (1 << at) != 0;
+        let wakers = (0..self.bell.0.len()).filter(meant).filter_map(|at| self.bell.0[at].take());
+        wakers.map(Waker::wake).count() > 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -281,39 +286,25 @@ impl Wake for Bell {
 }
 
 /// A consumer that panics takes the turn along: there is nothing to wait for any more.
-struct Unwinding<'a>(&'a Split);
+struct Unwinding<'a> {
+    split: &'a Split,
+    /// It is not the consumer that panicked, but a worker, which is being dropped.
+    already: bool,
+}
+
+impl<'a> Unwinding<'a> {
+    fn new(split: &'a Split) -> Self {
+        Self { split, already: std::thread::panicking() }
+    }
+}
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.already {
             let text = "the backend's consumer panicked";
-            self.0.lock().over = Over::Failed(Error::new(ErrorKind::Fatal, "consume", text));
-            self.0.wake(ALL);
+            self.split.lock().over = Over::Failed(Error::new(ErrorKind::Fatal, "consume", text));
+            self.split.wake(ALL);
         }
-    }
-}
-
-impl Hand {
-    fn tell(&mut self) {
-        let Told { settled, floors, releases } = &mut self.told;
-        if !settled.is_empty() {
-            self.consumer.settle(settled, floors);
-            settled.clear();
-            floors.clear();
-        }
-        releases.drain(..).for_each(|partitions| self.consumer.release(&partitions));
-    }
-}
-
-impl Told {
-    fn is_empty(&self) -> bool {
-        self.settled.is_empty() && self.releases.is_empty()
-    }
-
-    fn forget(&mut self, lost: &Partitions) {
-        self.settled.retain(|token| !lost.contains(token.partition));
-        self.floors.retain(|floor| !lost.contains(floor.partition));
-        self.releases.retain_mut(|partitions| !partitions.lose(lost));
     }
 }
 
@@ -391,7 +382,7 @@ impl State {
         self.revocations.retain_mut(|revocation| !revocation.partitions.lose(partitions));
         for part in self.parts.iter_mut().filter(|part| !part.left) {
             part.drop_queued(partitions);
-            part.news.push_back(News::Lost(partitions.clone()));
+            part.lose(partitions);
         }
     }
 
@@ -431,6 +422,26 @@ impl State {
 impl Part {
     fn drop_queued(&mut self, gone: &Partitions) {
         self.queue.retain(|delivery| !gone.contains(delivery.token.partition));
+    }
+
+    /// A loss is heard first, and with every other at once: nothing that is lost begins while the worker hears of the rest.
+    fn lose(&mut self, lost: &Partitions) {
+        self.news.retain_mut(|news| match news {
+            News::Revoking(_, asked) => !asked.lose(lost),
+            News::Deliveries | News::Lost(_) | News::End => true,
+        });
+        match (self.news.front_mut(), lost) {
+            (Some(News::Lost(Partitions::All)), _) => {}
+            (Some(News::Lost(Partitions::These(before))), Partitions::These(lost)) => {
+                lost.iter().for_each(|one| {
+                    if !before.contains(one) {
+                        before.push(*one)
+                    }
+                });
+            }
+            (Some(News::Lost(before)), Partitions::All) => *before = Partitions::All,
+            _ => self.news.push_front(News::Lost(lost.clone())),
+        }
     }
 
     /// Hands out what there is room for; a large one gets through alone.
