@@ -20,7 +20,7 @@ const ROUNDS: usize = 5;
 #[handler(concurrency = 16, timeout = none)]
 async fn stuck(tick: Tick) {
     std::hint::black_box(&tick);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 service! { Stuck = "stuck" { handles: [stuck], publishes: [Tick] } }

@@ -18,8 +18,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-const ROUNDS: usize = 21;
-const EVENTS: u64 = 50_000;
+const ROUNDS: usize = 41;
+const EVENTS: u64 = 20_000;
 const WINDOW: u64 = 512;
 
 /// How many of a window are not handled.
@@ -44,14 +44,6 @@ impl Latch {
     }
 }
 
-/// What all events took, and what of it was publishing them. Nothing is handled before a window is published: it is one
-/// thread.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    total: Duration,
-    publishing: Duration,
-}
-
 /// One of 1,000 instruments: its number, and what the event says.
 const fn nth(n: u64) -> (u64, u64, u64) {
     (n * 7_919 % 1_000, 100 + n % 900, n % 50)
@@ -62,7 +54,7 @@ mod ours {
     use serde::{Deserialize, Serialize};
     use typebus::{backend::memory::Memory, prelude::*};
 
-    use super::{Duration, EVENTS, Instant, Latch, Times, WINDOW, black_box, nth};
+    use super::{Duration, EVENTS, Instant, Latch, WINDOW, black_box, nth};
 
     #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
     #[event(topic = "bench.ticks", name = "tick", key = id)]
@@ -80,25 +72,23 @@ mod ours {
 
     service! { Ours = "ours" { handles: [on_tick], publishes: [Tick], state: [Latch] } }
 
-    pub(crate) async fn run() -> typebus::Result<Times> {
+    pub(crate) async fn run() -> typebus::Result<Duration> {
         let latch = Latch::default();
         let bus = Bus::<Ours>::builder().state(latch.clone()).connect(Memory::default()).await?;
         let running = bus.start().await?;
-        let (begin, mut publishing) = (Instant::now(), Duration::ZERO);
+        let begin = Instant::now();
         for first in (0..EVENTS).step_by(WINDOW as usize) {
             let window = first..EVENTS.min(first + WINDOW);
             latch.expect(window.end - window.start);
-            let publish = Instant::now();
             for n in window {
                 let (id, price, size) = nth(n);
                 bus.publish(&Tick { id, price, size }).await?;
             }
-            publishing += publish.elapsed();
             latch.drained().await;
         }
-        let total = begin.elapsed();
+        let elapsed = begin.elapsed();
         running.stop().await?;
-        Ok(Times { total, publishing })
+        Ok(elapsed)
     }
 }
 
@@ -107,7 +97,7 @@ mod theirs {
     use ruststream::{OutgoingMessage, Str};
     use serde::{Deserialize, Serialize};
 
-    use super::{Duration, EVENTS, Error, Infallible, Instant, Latch, Times, WINDOW, black_box, nth};
+    use super::{Duration, EVENTS, Error, Infallible, Instant, Latch, WINDOW, black_box, nth};
 
     #[derive(Debug, Serialize, Deserialize)]
     struct Tick {
@@ -130,7 +120,7 @@ mod theirs {
         HandlerOutcome::ack()
     }
 
-    pub(crate) async fn run(by_key: bool) -> Result<Times, Box<dyn Error>> {
+    pub(crate) async fn run(by_key: bool) -> Result<Duration, Box<dyn Error>> {
         let (latch, broker) = (Latch::default(), MemoryBroker::new());
         let state = latch.clone();
         let app = RustStream::new(AppInfo::new("bench", "0.0.0"))
@@ -144,11 +134,10 @@ mod theirs {
             });
         let running = app.start().await?;
         let publisher = broker.publisher();
-        let (begin, mut publishing) = (Instant::now(), Duration::ZERO);
+        let begin = Instant::now();
         for first in (0..EVENTS).step_by(WINDOW as usize) {
             let window = first..EVENTS.min(first + WINDOW);
             latch.expect(window.end - window.start);
-            let publish = Instant::now();
             for n in window {
                 let (id, price, size) = nth(n);
                 let body = serde_json::to_vec(&Tick { id, price, size })?;
@@ -160,18 +149,16 @@ mod theirs {
                 }
                 publisher.publish(message, None).await?;
             }
-            publishing += publish.elapsed();
             latch.drained().await;
         }
-        let total = begin.elapsed();
+        let elapsed = begin.elapsed();
         drop(running);
-        Ok(Times { total, publishing })
+        Ok(elapsed)
     }
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let mut rounds = [Vec::new(), Vec::new()];
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
         let ours = runtime()?.block_on(ours::run())?;
@@ -179,30 +166,30 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let sequential = runtime()?.block_on(theirs::run(false))?;
         // The first round warms up.
         if round > 0 {
-            rounds[0].push(keyed.total.as_secs_f64() / ours.total.as_secs_f64());
-            rounds[1].push(sequential.total.as_secs_f64() / ours.total.as_secs_f64());
             times.iter_mut().zip([ours, keyed, sequential]).for_each(|(times, time)| times.push(time));
         }
     }
-    for (name, mut times) in
-        ["typebus", "RustStream by key", "RustStream one at a time"].into_iter().zip(times)
-    {
-        let per_event = |time: Duration| time.as_nanos() / u128::from(EVENTS);
-        let mut middle = |by: fn(&Times) -> Duration| {
-            times.sort_by_key(by);
-            per_event(by(&times[ROUNDS / 2]))
-        };
-        let (total, publishing) = (middle(|times| times.total), middle(|times| times.publishing));
-        println!("{name}: {total} ns an event, {publishing} of it publishing (medians)");
-    }
-    let mut reached = true;
-    for (name, bound, mut ratios) in
-        [("its 16 workers by key", 1.5, rounds[0].clone()), ("its sequential loop", 1.0, rounds[1].clone())]
-    {
-        ratios.sort_by(f64::total_cmp);
-        let (low, median, high) = (ratios[0], ratios[ROUNDS / 2], ratios[ROUNDS - 1]);
-        println!("{median:.2} x {name} (median of {ROUNDS}; {low:.2} to {high:.2}; bound {bound})");
-        reached &= high >= bound;
-    }
-    Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let [ours, keyed, sequential] = times;
+    let by_key = compare("its 16 workers by key", 1.5, &keyed, &ours);
+    let one_at_a_time = compare("its sequential loop", 1.0, &sequential, &ours);
+    Ok(if by_key && one_at_a_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says how many times as fast we are; whether that reaches the bound in the quickest rounds of each. Whatever else a
+/// shared machine does makes a round slower, and none quicker.
+fn compare(name: &str, bound: f64, theirs: &[Duration], ours: &[Duration]) -> bool {
+    let mut pairs: Vec<f64> =
+        theirs.iter().zip(ours).map(|(theirs, ours)| theirs.as_secs_f64() / ours.as_secs_f64()).collect();
+    pairs.sort_by(f64::total_cmp);
+    let [theirs, ours] = [theirs, ours].map(|times| times.iter().min().copied().unwrap_or_default());
+    let quickest = theirs.as_secs_f64() / ours.as_secs_f64();
+    let (low, median, high) = (pairs[0], pairs[pairs.len() / 2], pairs[pairs.len() - 1]);
+    let per_event = |time: Duration| time.as_nanos() / u128::from(EVENTS);
+    println!(
+        "{quickest:.2} x {name} by the quickest of {ROUNDS} rounds each ({} ns an event, theirs {} ns); pair by pair \
+         {median:.2} ({low:.2} to {high:.2}); bound {bound}",
+        per_event(ours),
+        per_event(theirs),
+    );
+    quickest >= bound
 }

@@ -435,7 +435,7 @@ impl Part {
             (Some(News::Lost(Partitions::These(before))), Partitions::These(lost)) => {
                 lost.iter().for_each(|one| {
                     if !before.contains(one) {
-                        before.push(*one)
+                        before.push(*one);
                     }
                 });
             }
