@@ -167,6 +167,23 @@ fn loom_each_shard_gets_what_is_its_own_and_sleeps_through_nothing() {
     }
 }
 
+/// The room that one makes while the other has the turn is not slept through either.
+#[test]
+fn loom_a_full_window_goes_on_with_whoever_makes_room() {
+    check(2, || {
+        let broker = Broker::default();
+        broker.push(1, 1);
+        broker.push(1, 2);
+        let [first, second] = shards(&broker, 1);
+        let one = thread::spawn(move || work(first, |_, handled| handled == 1));
+        let other = thread::spawn(move || work(second, |_, handled| handled == 2));
+        broker.push(0, 1);
+        one.join().unwrap();
+        other.join().unwrap();
+        broker.with(|state| assert_eq!(state.settled.len(), 3));
+    });
+}
+
 #[test]
 fn loom_a_revocation_is_answered_once_after_both_shards_have() {
     check(2, || {
