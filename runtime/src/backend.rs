@@ -222,6 +222,18 @@ impl Partitions {
             Self::These(partitions) => partitions.contains(&partition),
         }
     }
+
+    /// Takes out what was lost; `true` if nothing is left.
+    pub(crate) fn lose(&mut self, lost: &Self) -> bool {
+        match (self, lost) {
+            (_, Self::All) => true,
+            (Self::All, Self::These(_)) => false,
+            (Self::These(these), lost) => {
+                these.retain(|partition| !lost.contains(*partition));
+                these.is_empty()
+            }
+        }
+    }
 }
 
 /// How much a consumer may append. It counts deliveries, so where offsets have holes the gap of a partition may be

@@ -40,4 +40,5 @@ mod templates;
 mod topic_values;
 mod upcast_ways;
 mod upcasts;
+mod workers;
 mod wrapped;

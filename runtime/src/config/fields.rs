@@ -198,10 +198,11 @@ pub(crate) enum TuningField {
     RevokeGrace,
     Crashes,
     Unwritable,
+    Workers,
 }
 
 impl TuningField {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Held,
         Self::HeldBytes,
         Self::Gap,
@@ -210,6 +211,7 @@ impl TuningField {
         Self::RevokeGrace,
         Self::Crashes,
         Self::Unwritable,
+        Self::Workers,
     ];
 
     /// As in a file, and in capitals at the end of a variable's name.
@@ -223,6 +225,7 @@ impl TuningField {
             Self::RevokeGrace => "revoke_grace",
             Self::Crashes => "crashes",
             Self::Unwritable => "unwritable",
+            Self::Workers => "workers",
         }
     }
 
@@ -236,6 +239,7 @@ impl TuningField {
             revoke_grace,
             crashes,
             unwritable,
+            workers,
         } = tuning;
         match self {
             Self::Held => *held = raw.size()?,
@@ -246,6 +250,9 @@ impl TuningField {
             Self::RevokeGrace => *revoke_grace = raw.duration()?,
             Self::Crashes => *crashes = raw.number(u32::MAX.into())?.try_into().map_err(too_large)?,
             Self::Unwritable => *unwritable = raw.duration()?,
+            // One for each thread of the runtime, or a number.
+            Self::Workers if raw.text("all").is_ok_and(|text| text == "all") => *workers = None,
+            Self::Workers => *workers = Some(raw.size().map_err(|wrong| format!("{wrong}, or `all`"))?),
         }
         Ok(())
     }
@@ -262,6 +269,7 @@ impl TuningField {
             Self::RevokeGrace => shown(tuning.revoke_grace),
             Self::Crashes => tuning.crashes.to_string(),
             Self::Unwritable => shown(tuning.unwritable),
+            Self::Workers => tuning.workers.map_or("\"all\"".to_owned(), |workers| workers.to_string()),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most deliveries that are taken at once, so that a large window does not delay what is running.
-const INTAKE: usize = 128;
+pub(crate) const INTAKE: usize = 128;
 
 /// One delivery from arrival to settlement.
 #[derive(Debug)]

@@ -12,13 +12,12 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
@@ -37,6 +36,7 @@ use crate::{
         retry::RetryClock,
         routes::Routes,
         runner::Runner,
+        sync::{AtomicU8, AtomicWaker},
     },
     error::Result,
     outlet::Outlet,
@@ -51,10 +51,10 @@ const ROUNDS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Control {
     /// Bits.
-    wishes: AtomicU8,
+    pub(super) wishes: AtomicU8,
     /// By handler of the subscription.
     paused: Box<[AtomicBool]>,
-    waker: AtomicWaker,
+    pub(super) waker: AtomicWaker,
 }
 
 const STOP: u8 = 1;
@@ -161,20 +161,6 @@ enum Phase {
 struct Revocation {
     partitions: Partitions,
     deadline: Moment,
-}
-
-impl Revocation {
-    /// Takes out what was lost meanwhile; `true` if nothing is left to answer for.
-    fn lose(&mut self, lost: &Partitions) -> bool {
-        match (&mut self.partitions, lost) {
-            (_, Partitions::All) => true,
-            (Partitions::All, Partitions::These(_)) => false,
-            (Partitions::These(these), lost) => {
-                these.retain(|partition| !lost.contains(*partition));
-                these.is_empty()
-            }
-        }
-    }
 }
 
 /// What a worker is made of.

@@ -50,7 +50,7 @@ impl Worker {
                 // Whoever has them now is told nothing by us.
                 self.notes.retain(|note| !partitions.contains(note.token.partition));
                 self.marks.forget(&partitions);
-                self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
+                self.revocations.retain_mut(|revocation| !revocation.partitions.lose(&partitions));
             }
             Intake::End => {
                 self.ended = true;
