@@ -1,12 +1,12 @@
 //! From a service's descriptor to what it needs from a broker, and what start-up refuses.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
     error::Problem,
     handler::HandlerDescriptor,
-    policy::{DeadLetterTo, Guarantee, Limits, Order, Start},
+    policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
     service::ServiceDescriptor,
     template,
     topic::{Topic, is_pattern},
@@ -34,7 +34,7 @@ pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
         }
     }
     let wiring = |((group, filter, alone), handlers): (Place, Vec<&'static HandlerDescriptor>)| {
-        let first = handlers.first().map(|handler| handler.policy).unwrap_or(crate::Policy::DEFAULT);
+        let first = handlers.first().map(|handler| handler.policy).unwrap_or(Policy::DEFAULT);
         let (group, filter) = (group.to_owned(), Topic::from_static(filter));
         let (order, start) = (first.order, first.start);
         let subscription =
@@ -124,6 +124,9 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
         for (argument, _) in later.into_iter().filter(|(_, wanted)| *wanted) {
             report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
         }
+        if let Some(bound) = can.longest_hold {
+            report_long_hold(&handler.policy, backend, bound, &mut report);
+        }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
@@ -158,4 +161,27 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
         }
     }
     problems
+}
+
+/// A delivery that is held too long is given to somebody else, while its handler runs.
+fn report_long_hold(policy: &Policy, backend: &str, bound: Duration, report: &mut impl FnMut(String)) {
+    let half = bound / 2;
+    if policy.delivery == Guarantee::AtMostOnce {
+        return;
+    }
+    let Some(timeout) = policy.timeout else {
+        report(format!(
+            "{backend} lets a delivery be held for {bound:?} at most, and `timeout = none` has no end; give it a time-out"
+        ));
+        return;
+    };
+    let longest = (timeout + policy.backoff.max).saturating_mul(policy.attempts);
+    if longest > half {
+        report(format!(
+            "{} attempts of {timeout:?} and up to {:?} between them may hold a delivery for {longest:?}, and {backend} \
+             allows {bound:?}, of which half must stay free; ask for fewer attempts, a shorter `timeout` or a shorter \
+             `backoff`",
+            policy.attempts, policy.backoff.max
+        ));
+    }
 }

@@ -34,26 +34,44 @@ mod browse;
 mod caught_up;
 mod config;
 mod consume;
+mod crash;
+mod faults;
 mod group;
+mod instance;
+mod later;
 mod log;
+mod member;
+mod odd;
+mod pool;
+mod profile;
 mod progress;
+mod provision;
 mod publish;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod wakes;
+mod wire;
 
 use std::{fmt, sync::Arc};
 
-pub use self::config::Memory;
 use self::{broker::Broker, consume::MemoryConsumer, publish::Door};
+pub use self::{
+    config::Memory,
+    faults::{Faults, Held},
+    profile::Profile,
+};
 use super::{
     Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing,
     Subscription, Topic,
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// A connection to a broker in this process.
-pub struct MemoryBackend {
+/// A connection to a broker in this process. Clones are the same connection.
+#[derive(Clone)]
+pub struct MemoryBackend(Arc<Connection>);
+
+struct Connection {
     broker: Arc<Broker>,
     door: Door,
 }
@@ -64,11 +82,52 @@ impl MemoryBackend {
     /// # Errors
     /// `Config` with every option that is not valid, or that differs from those of the broker of that name.
     pub fn connect(options: &Memory) -> Result<Self> {
-        Ok(Self { broker: broker::open(options)?, door: Door::new() })
+        let (broker, door) = (broker::open(options)?, Door::new());
+        if options.profile.is_some() {
+            door.guard();
+        }
+        Ok(Self(Arc::new(Connection { broker, door })))
+    }
+
+    /// The process of this connection dies, as far as others can tell. Its consumers own nothing any more, and fail with
+    /// `Closed`, which ends their bus with `Fatal`; what they held unsettled, and what was settled but not durable, goes
+    /// to others, with what is known of it in [`Past`](super::Past). Publishes that wait fail with `Closed`, and those
+    /// whose confirmation is held are [unknown](Error::outcome_unknown).
+    ///
+    /// ```
+    /// use typebus::backend::memory::{Memory, MemoryBackend};
+    ///
+    /// # fn main() -> typebus::Result<()> {
+    /// let connection = MemoryBackend::connect(&Memory::named("shop"))?;
+    /// // A bus connects to a clone: `Bus::<Billing>::builder().connect(connection.clone())`.
+    /// connection.kill();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kill(&self) {
+        let Connection { broker, door } = &*self.0;
+        let (watchers, waiting) = broker.run(|state, wakes| {
+            door.kill();
+            state.kill(door.id(), wakes);
+            (state.forget_watchers(door.id()), state.give_up(door.id(), wakes))
+        });
+        drop(watchers);
+        waiting.into_iter().for_each(|waiting| waiting.answer(Err(gone("publish"))));
+        door.faults.close();
+    }
+
+    /// Makes things go wrong on this connection, for tests.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults::of(self.clone())
     }
 
     fn open_for(&self, operation: &'static str) -> Result<()> {
-        if self.door.is_closed() { Err(closed(operation)) } else { Ok(()) }
+        match &self.0.door {
+            door if door.is_killed() => Err(gone(operation)),
+            door if door.is_closed() => Err(closed(operation)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -78,56 +137,48 @@ impl Backend for MemoryBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            patterns: true,
-            key_order: true,
-            partition_order: true,
-            start_earliest: true,
-            start_latest: true,
-            at_most_once: true,
-            max_message: self.broker.options().max_message,
-            ..Capabilities::default()
-        }
+        let options = self.0.broker.options();
+        options.nature().capabilities(options.max_message)
     }
 
     fn provision<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.open_for("provision")?;
-            self.broker.run(|state, wakes| state.provision(plan, wakes));
-            Ok(())
+            self.0.broker.run(|state, wakes| state.provision(plan, wakes))
         })
     }
 
     fn publish(&self, outgoing: Outgoing) -> Publishing {
-        self.door.publish(&self.broker, outgoing)
+        self.0.door.publish(&self.0.broker, outgoing)
     }
 
     fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
         Box::pin(async move {
             self.open_for("subscribe")?;
-            Ok(Box::new(MemoryConsumer::join(&self.broker, subscription)?) as Box<dyn Consumer>)
+            Ok(Box::new(MemoryConsumer::join(&self.0.broker, &self.0.door, subscription)?)
+                as Box<dyn Consumer>)
         })
     }
 
     fn caught_up<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<()>> {
-        Box::pin(caught_up::wait(&self.broker, &self.door, subscription))
+        Box::pin(caught_up::wait(&self.0.broker, &self.0.door, subscription))
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
-        Box::pin(async move { Ok(browse::snapshot(&self.broker, topic)) })
+        Box::pin(async move { Ok(browse::snapshot(&self.0.broker, topic)) })
     }
 
     fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.open_for("discard")?;
-            browse::discard(&self.broker, topic, letters);
+            browse::discard(&self.0.broker, topic, letters);
             Ok(())
         })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.door.close(&self.broker).await;
+            self.0.door.close(&self.0.broker).await;
             Ok(())
         })
     }
@@ -136,8 +187,8 @@ impl Backend for MemoryBackend {
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
-            .field("options", self.broker.options())
-            .field("closed", &self.door.is_closed())
+            .field("options", self.0.broker.options())
+            .field("closed", &self.0.door.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -150,6 +201,10 @@ fn error(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -
 
 fn closed(operation: &'static str) -> Error {
     error(ErrorKind::Closed, operation, "this connection is closed; connect again")
+}
+
+fn gone(operation: &'static str) -> Error {
+    error(ErrorKind::Closed, operation, "this connection was killed; connect again")
 }
 
 fn not_provisioned(operation: &'static str, Subscription { group, filter, .. }: &Subscription) -> Error {

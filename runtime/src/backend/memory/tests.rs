@@ -7,8 +7,10 @@
     reason = "a test fails by panicking, on small numbers, and waits for the tasks that it spawns"
 )]
 
+mod asked;
 mod bound;
 mod consuming;
+mod crashing;
 mod history;
 mod options;
 mod others;

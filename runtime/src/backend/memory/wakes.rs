@@ -1,6 +1,6 @@
 //! What is to be told to others once the broker's lock is released.
 
-use std::task::Waker;
+use std::{any::Any, task::Waker};
 
 use tokio::sync::oneshot;
 
@@ -19,6 +19,7 @@ enum News {
     Wake(Waker),
     Stored(Waiting, Confirmation),
     CaughtUp(oneshot::Sender<()>),
+    Debris(Box<dyn Any + Send>),
 }
 
 impl Wakes {
@@ -28,6 +29,11 @@ impl Wakes {
             Some(waker) => self.more.push(News::Wake(waker)),
             None => {}
         }
+    }
+
+    /// Something to be dropped without the lock, since wakers are in it.
+    pub(super) fn debris(&mut self, debris: impl Any + Send) {
+        self.more.push(News::Debris(Box::new(debris)));
     }
 
     pub(super) fn stored(&mut self, waiting: Waiting, confirmation: Confirmation) {
@@ -54,9 +60,10 @@ impl Wakes {
         for news in self.more.drain(..) {
             match news {
                 News::Wake(waker) => waker.wake(),
-                News::Stored(waiting, confirmation) => waiting.answer(confirmation),
+                News::Stored(waiting, confirmation) => waiting.answer(Ok(confirmation)),
                 // Whoever waited may have gone.
                 News::CaughtUp(answer) => drop(answer.send(())),
+                News::Debris(debris) => drop(debris),
             }
         }
     }
