@@ -95,6 +95,7 @@ impl Group {
 
     /// A member's process died: what it had goes to others, with what is known of it.
     pub(super) fn crash(&mut self, id: u64, wakes: &mut Wakes) {
+        self.forget_absent(|member| member.id == id, wakes);
         let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
         let mut member = self.members.remove(at);
         self.undo(&mut member);

@@ -108,7 +108,8 @@ impl Faults {
             state.odd = true;
             let door = self.connection().door.id();
             for group in &mut state.groups {
-                for member in group.members.iter_mut().filter(|member| member.door == door) {
+                let members = group.members.iter_mut().chain(&mut group.absent);
+                for member in members.filter(|member| member.door == door) {
                     member.stalled = stalled;
                     wakes.wake(member.waker.take());
                 }

@@ -26,8 +26,10 @@ pub(super) struct Group {
     /// Every partition of every topic that the filter receives; the index is the partition in tokens, unless
     /// deliveries are shared one by one.
     pub(super) shares: Vec<Share>,
-    /// In the order of joining, or of the last lease that ran out.
+    /// In the order of joining.
     pub(super) members: Vec<Member>,
+    /// Members whose lease ran out; each is one again when it asks.
+    pub(super) absent: Vec<Member>,
     pub(super) watchers: Vec<Watcher>,
     /// What is shared one by one.
     pub(super) pool: Pool,
@@ -98,6 +100,7 @@ impl Group {
             sharing: nature.sharing(*order),
             shares: Vec::new(),
             members: Vec::new(),
+            absent: Vec::new(),
             watchers: Vec::new(),
             pool: Pool::default(),
             passed: false,
@@ -203,11 +206,16 @@ impl Group {
 
     /// Frees everything a member has, after making durable what it settled.
     pub(super) fn leave(&mut self, id: u64, wakes: &mut Wakes) {
+        self.forget_absent(|member| member.id == id, wakes);
         let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
         let mut member = self.members.remove(at);
         self.commit(&mut member);
         self.free_all(&mut member, wakes);
         wakes.debris(member);
+    }
+
+    pub(super) fn forget_absent(&mut self, is_gone: impl Fn(&Member) -> bool, wakes: &mut Wakes) {
+        self.absent.extract_if(.., |member| is_gone(member)).for_each(|member| wakes.debris(member));
     }
 
     /// Frees some of what a member has, after making durable what it settled.
@@ -237,15 +245,36 @@ impl Group {
     /// Takes everything away from a member, which still lives: its tokens are stale, and whatever it did not settle
     /// durably goes to whoever is next.
     pub(super) fn lose(&mut self, id: u64, wakes: &mut Wakes) {
-        let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
+        if let Some(member) = self.take_all(id, wakes) {
+            self.join(member, wakes);
+        }
+    }
+
+    /// The same, and it is no member until it asks again.
+    pub(super) fn expel(&mut self, id: u64, wakes: &mut Wakes) {
+        if let Some(member) = self.take_all(id, wakes) {
+            self.absent.push(member);
+            self.rebalance(wakes);
+        }
+    }
+
+    fn take_all(&mut self, id: u64, wakes: &mut Wakes) -> Option<Member> {
+        let at = self.members.iter().position(|member| member.id == id)?;
         let mut member = self.members.remove(at);
         self.undo(&mut member);
         member.news.get_or_insert_default().lose_all();
         member.recorded = None;
+        member.taken.clear();
         wakes.wake(member.waker.take());
         self.free(&mut member, wakes);
-        self.members.push(member);
-        self.rebalance(wakes);
+        Some(member)
+    }
+
+    pub(super) fn readmit(&mut self, id: u64, wakes: &mut Wakes) {
+        if let Some(at) = self.absent.iter().position(|member| member.id == id) {
+            let member = self.absent.remove(at);
+            self.join(member, wakes);
+        }
     }
 
     /// Frees everything that somebody who is no member any more had.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    broker::State,
+    broker::{Reader, State},
     group::{Group, Place},
     wakes::Wakes,
 };
 use crate::{
-    backend::{Start, Subscription},
+    backend::{Limits, Order, Start, Subscription},
     topic,
 };
 
@@ -37,6 +37,12 @@ impl Instances {
     }
 }
 
+impl Group {
+    fn has(&self, id: u64) -> bool {
+        self.members.iter().chain(&self.absent).any(|member| member.id == id)
+    }
+}
+
 impl State {
     pub(super) fn create_group(&mut self, subscription: &Subscription) {
         let Subscription { filter, start, instance, .. } = subscription;
@@ -59,7 +65,7 @@ impl State {
                 }
             }
             log.hold();
-            channel.readers.push(super::broker::Reader { group: number, first });
+            channel.readers.push(Reader { group: number, first });
         }
         if instance.is_some() {
             self.instances.left.push((Instant::now() + KEPT, number));
@@ -72,7 +78,7 @@ impl State {
 
     /// A member leaves and says so.
     pub(super) fn leave(&mut self, group: usize, member: u64, wakes: &mut Wakes) {
-        if self.groups[group].member(member).is_none() {
+        if !self.groups[group].has(member) {
             return;
         }
         self.groups[group].leave(member, wakes);
@@ -84,7 +90,7 @@ impl State {
 
     /// A member goes without a word.
     pub(super) fn crash(&mut self, group: usize, member: u64, wakes: &mut Wakes) {
-        if self.groups[group].member(member).is_none() {
+        if !self.groups[group].has(member) {
             return;
         }
         self.groups[group].crash(member, wakes);
@@ -110,21 +116,17 @@ impl State {
         for channel in &mut self.channels {
             channel.readers.retain(|reader| reader.group != number);
         }
-        let nobody = Subscription { group: String::new(), filter: "".into(), ..nothing() };
+        // What stands in its place receives nothing: no topic is empty.
+        let nobody = Subscription {
+            group: String::new(),
+            filter: "".into(),
+            order: Order::Key,
+            start: None,
+            limits: Limits::default(),
+            instance: None,
+        };
         wakes.debris(std::mem::replace(&mut self.groups[number], Group::new(&nobody, self.nature)));
         self.instances.join(number);
         self.instances.vacant.push(number);
-    }
-}
-
-/// What stands in the place of a group that is gone: no name is empty.
-fn nothing() -> Subscription {
-    Subscription {
-        group: String::new(),
-        filter: "".into(),
-        order: crate::backend::Order::Key,
-        start: None,
-        limits: crate::backend::Limits::default(),
-        instance: None,
     }
 }

@@ -103,15 +103,18 @@ impl State {
     ) -> (Told, Option<Instant>) {
         let now = Instant::now();
         self.pass_time(now, wakes);
-        let Some(it) = self.groups[group].member(member) else { return (Told::Gone, None) };
-        if it.stalled {
-            wakes.debris(it.park(cx, Room::NONE));
+        if let Some(stalled) = self.groups[group].stalled(member) {
+            wakes.debris(stalled.park(cx, Room::NONE));
             return (Told::Parked, None);
         }
+        self.groups[group].readmit(member, wakes);
+        let Some(it) = self.groups[group].member(member) else { return (Told::Gone, None) };
         it.seen = Some(now);
         let before = into.len();
         let (told, old) = self.groups[group].poll_any(member, &self.channels, (cx, room), into);
-        wakes.debris(old);
+        if let Some(old) = old {
+            wakes.debris(old);
+        }
         self.dress(group, &mut into[before..]);
         if matches!(self.nature.lease, Lease::Fixed(_))
             && let Some(it) = self.groups[group].member(member)
@@ -136,24 +139,9 @@ impl State {
             return;
         }
         for group in &mut self.groups {
-            let ends = |id| Some((group.lease_end(id)?, id));
-            let over: Vec<u64> = group
-                .members
-                .iter()
-                .filter_map(|member| ends(member.id))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .filter(|(end, _)| *end <= now)
-                .map(|(_, id)| id)
-                .collect();
-            for id in over {
-                group.lose(id, wakes);
-                if let Some(member) = group.member(id) {
-                    // It is asked anew, and until it answers it counts as alive.
-                    member.seen = Some(now);
-                    member.taken.clear();
-                }
-            }
+            let is_over = |id: &u64| group.lease_end(*id).is_some_and(|end| end <= now);
+            let over: Vec<u64> = group.members.iter().map(|member| member.id).filter(is_over).collect();
+            over.into_iter().for_each(|id| group.expel(id, wakes));
         }
     }
 
@@ -237,6 +225,11 @@ impl Group {
 
     pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
         self.members.iter_mut().for_each(|member| wakes.wake(member.waker.take()));
+    }
+
+    /// A member that is to be told nothing.
+    fn stalled(&mut self, id: u64) -> Option<&mut super::member::Member> {
+        self.members.iter_mut().chain(&mut self.absent).find(|member| member.id == id && member.stalled)
     }
 
     /// When what a member has is taken from it.

@@ -9,6 +9,7 @@ use super::{
     closed, error,
     faults::Fate,
     gone,
+    group::Group,
     later::How,
     log::Dates,
     profile::{Nature, Unrouted},
@@ -156,7 +157,8 @@ impl State {
     /// The process of a connection died.
     pub(super) fn kill(&mut self, door: u64, wakes: &mut Wakes) {
         for group in 0..self.groups.len() {
-            let members = self.groups[group].members.iter().filter(|member| member.door == door);
+            let Group { members, absent, .. } = &self.groups[group];
+            let members = members.iter().chain(absent).filter(|member| member.door == door);
             let members: Vec<u64> = members.map(|member| member.id).collect();
             members.into_iter().for_each(|member| self.crash(group, member, wakes));
         }

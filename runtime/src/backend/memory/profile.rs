@@ -176,6 +176,7 @@ const BARE: Nature = Nature {
 
 const KAFKA: Nature = Nature {
     durability: Durability::Lazy { every: Duration::from_millis(200), settlements: 1_000 },
+    lease: Lease::Renewed(Duration::from_secs(45)),
     names_collide: true,
     delay: false,
     expiry: false,

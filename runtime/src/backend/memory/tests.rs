@@ -11,9 +11,11 @@ mod asked;
 mod bound;
 mod consuming;
 mod crashing;
+mod failing;
 mod history;
 mod options;
 mod others;
+mod profiles;
 mod publishing;
 mod sharing;
 
@@ -30,8 +32,8 @@ use std::{
 use super::{Memory, MemoryBackend};
 use crate::{
     backend::{
-        Attribute, Backend, Confirmation, Consumer, Delivery, Intake, Message, MessageBuilder, Order,
-        Outgoing, Partitions, Plan, Publishing, Room, Sender, Start, Subscription, Token, Topic,
+        Attribute, Backend, Capabilities, Confirmation, Consumer, Delivery, Intake, Message, MessageBuilder,
+        Order, Outgoing, Partitions, Plan, Publishing, Room, Sender, Start, Subscription, Token, Topic,
     },
     error::{ErrorKind, Result},
     policy::Limits,
