@@ -5,6 +5,7 @@
 
 mod batch;
 mod codecs;
+mod crash;
 mod dead_letters;
 mod delivery;
 mod extractors;
@@ -15,6 +16,7 @@ mod instances;
 mod logs;
 mod order;
 mod outcomes;
+mod profiles;
 mod requests;
 mod retry;
 mod shutdown;

@@ -294,7 +294,8 @@ fn headers_are_what_the_wire_carries() {
         Ok::<_, ErrorKind>(plain.collect::<Vec<_>>())
     };
     let refused = Err(ErrorKind::InvalidHeader);
-    let cases: [(&[(&[u8], &[u8])], [bool; 4]); 6] = [
+    type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
+    let cases: [(Pairs<'_>, [bool; 4]); 6] = [
         (&[(b"a", b"1"), (b"b", "ü".as_bytes())], [true, true, true, true]),
         (&[(b"a", b"1"), (b"a", b"2")], [true, false, true, false]),
         (&[(b"a", b"\xff\xfe")], [true, true, false, false]),
