@@ -20,7 +20,8 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 pub struct Memory {
     /// The name under which the process shares the broker; `None` is a broker of its own.
     pub name: Option<String>,
-    /// The broker whose behaviour it takes on; `None` is memory's own.
+    /// The broker whose behaviour it takes on; `None` is memory's own. [`profile`](Self::profile) and the URL set
+    /// [`max_message`](Self::max_message) with it.
     pub profile: Option<Profile>,
     /// Partitions of each topic, 1 to 1,024; 4. A profile whose broker has no partitions ignores it.
     pub partitions: u32,

@@ -31,11 +31,13 @@ struct Delayed {
 }
 
 /// How a message is to be stored, beside the plain way.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct How {
     /// In this partition.
     pub(super) partition: Option<usize>,
     pub(super) dates: Option<Dates>,
+    /// What makes a repeat of it known, where repeats are not stored.
+    pub(super) identity: Option<Vec<u8>>,
 }
 
 /// A lease is renewed when a third of it is over.
@@ -47,9 +49,13 @@ impl State {
         &mut self,
         channel: usize,
         message: Message,
-        (how, delay): (How, Duration),
+        (mut how, delay): (How, Duration),
         wakes: &mut Wakes,
     ) -> Confirmation {
+        let confirmation = Confirmation { partition: how.partition.map(narrow), position: None };
+        if let Some(identity) = how.identity.take() {
+            self.streams.remember(&self.channels[channel].name, identity, confirmation);
+        }
         let due = Instant::now() + delay.min(super::publish::FOR_EVER);
         let key = (due, self.next_id());
         self.later.delayed.insert(key, Delayed { channel, message, how });
@@ -58,7 +64,7 @@ impl State {
         for reader in &self.channels[channel].readers {
             self.groups[reader.group].wake_all(wakes);
         }
-        Confirmation { partition: how.partition.map(narrow), position: None }
+        confirmation
     }
 
     /// Stores a message in whatever way this broker and the message need.
@@ -86,10 +92,14 @@ impl State {
             let group = &mut self.groups[reader.group];
             group.published_oddly(reader.first + partition, position, how.dates.is_some(), wakes);
         }
-        Confirmation {
+        let confirmation = Confirmation {
             partition: self.nature.partitioned.then(|| narrow(partition)),
             position: self.nature.position(channel.log.number(partition, position), position),
+        };
+        if let Some(identity) = how.identity {
+            self.streams.remember(&channel.name, identity, confirmation);
         }
+        confirmation
     }
 
     /// The same as [`poll`](Group::poll) where time matters, or the broker is not like memory. The moment is when the

@@ -12,10 +12,49 @@
 //! * A pattern receives every matching topic, also those that come later, but never a topic that begins with the
 //!   reserved tokens `dead` and `reply`.
 //! * A topic that is unknown is created by the first message.
+//! * A group of one [`instance`](super::Subscription::instance) begins at the latest message. It goes when its consumer
+//!   is closed, or ten minutes after it crashed or should have come, and holds nothing up from then on.
+//! * A message may ask for a partition, a delay and an expiry. A delayed one takes its place in the order when it
+//!   becomes visible. One that expires counts as settled. What was published with either tells its age.
+//! * A consumer that is dropped without being closed crashed, and [`MemoryBackend::kill`] crashes all consumers of a
+//!   connection: what they held comes again as [suspect](super::Past::suspect).
+//!
+//! # Profiles
+//! With a [`Profile`] it behaves like another broker does behind typebus, so that a test without a server sees what its
+//! program will see there: `memory:shop?profile=rabbitmq`, or [`Memory::profile`]. Time is tokio's, which a test pauses.
+//!
+//! | | bare | Kafka | RabbitMQ | NATS | Pulsar |
+//! |---|---|---|---|---|---|
+//! | partitions, chosen too | yes | yes | no | no | no |
+//! | position | offset | offset | none | sequence in the stream | ledger and entry |
+//! | a settlement is durable | at once | every 200 ms or 1,000, on release and close | at once | up to the floor, per topic | at once |
+//! | after a crash or take-over | what is unsettled | and what was settled since the commit | what is unsettled | everything from the floor on | what is unsettled |
+//! | [crash guard](super::Capabilities::crash_guard) | yes | yes | yes | yes | no |
+//! | `order = key` is shared by | partitions | partitions | one active member | one active member | keys |
+//! | `order = partition` | partitions | partitions | one active member | one active member | one active member |
+//! | `order = none` | partitions | partitions | competing | competing | competing |
+//! | a late group sees history | yes | yes | no | yes | yes |
+//! | without a group | kept | kept | `Unroutable` | kept in a stream, else `Unroutable` | `Unroutable` |
+//! | headers | anything | anything | each name once, as text | visible ASCII names, text values; names in no order | each name once; text |
+//! | the same id within 2 min | stored | stored | stored | confirmed and not stored, but for dead letters | stored |
+//! | a lease | endless | 45 s, renewed | 30 min, not renewed | 30 s, renewed | endless |
+//! | `delay` / `expires_in` | yes / yes | no / age told | no / yes | yes / yes | yes / age told |
+//! | `at_most_once` | yes | no | no | no | no |
+//! | largest message | 1 MiB | 1 MiB | 16 MiB | 1 MiB | 5 MiB |
+//! | start-up refuses | | topics equal after `_` → `.` | another `order` of an existing group | patterns that begin with a wildcard | |
+//!
+//! RabbitMQ and Pulsar keep dead letters of a plan without a group, and with RabbitMQ a handler is refused whose
+//! attempts may hold a delivery for more than 15 minutes. A stream is created for each first token in a plan. A
+//! consumer renews its lease whenever it is polled, and wakes itself for that; [`Faults::stall`] is how it fails to.
+//!
+//! # Faults
+//! [`MemoryBackend::faults`] makes publishes fail, with a known or an unknown outcome, holds confirmations, takes
+//! partitions away and lets consumers hang, on one connection.
 //!
 //! # What is kept, and limits
 //! Nothing outlives the process. `memory:` is a broker of its own for each connect; `memory:NAME` is shared by name
-//! and lives as long as something is connected to it. Topics and groups are never removed.
+//! and lives as long as something is connected to it. Topics and groups are never removed, but for groups of one
+//! instance.
 //!
 //! A topic holds 65,536 messages or 64 MiB, whichever is reached first ([`Memory::capacity`],
 //! [`Memory::capacity_bytes`]). Then the oldest messages that every group of the topic has settled give way; where
@@ -26,7 +65,9 @@
 //!
 //! # Inside
 //! One mutex per broker guards everything; it is held for one message, or one batch, and never while a waker runs.
-//! The only other lock is that of the registry of names, which is never held together with a broker's.
+//! The only other locks are those of the registry of names and of a connection's faults, which are never held together
+//! with a broker's. What nearly no message asks for and nearly no broker is stands in `odd.rs`, `later.rs`, `crash.rs` and
+//! `pool.rs`; [`profile.rs`](Profile) has the table that they ask.
 
 mod assignment;
 mod broker;

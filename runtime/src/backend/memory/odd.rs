@@ -68,16 +68,16 @@ impl Door {
         if size > limit {
             return Err(too_large(&outgoing.topic, size, limit));
         }
-        let how = how(nature, &options, broker.options().partitions, &outgoing.topic)?;
-        let id = nature.id_window.filter(|_| outgoing.sender != Sender::DeadLetter);
-        let id = id.and_then(|_| identity(&outgoing.message));
+        let mut how = how(nature, &options, broker.options().partitions, &outgoing.topic)?;
+        let is_compared = nature.id_window.is_some() && outgoing.sender != Sender::DeadLetter;
+        how.identity = is_compared.then(|| identity(&outgoing.message)).flatten();
         broker.run(|state, wakes| {
             if self.is_closed() {
                 return Err(closed("publish"));
             }
             state.route(&outgoing)?;
-            if let Some(id) = &id
-                && let Some(before) = state.streams.repeated(nature, &outgoing.topic, id)
+            if let Some(identity) = &how.identity
+                && let Some(before) = state.streams.repeated(nature, &outgoing.topic, identity)
             {
                 return Ok(Publishing::ready(Ok(before)));
             }
@@ -86,18 +86,12 @@ impl Door {
             };
             if let Some(delay) = options.delay {
                 let confirmation = state.store_later(channel, outgoing.message, (how, delay), wakes);
-                if let Some(id) = id {
-                    state.streams.remember(&outgoing.topic, id, confirmation);
-                }
                 return Ok(Publishing::ready(Ok(confirmation)));
             }
             if !state.admits(channel, size, outgoing.sender) {
                 return Ok(Publishing::pending(state.wait(channel, outgoing, how, (self, broker))));
             }
             let confirmation = state.store_oddly(channel, outgoing.message, how, wakes);
-            if let Some(id) = id {
-                state.streams.remember(&outgoing.topic, id, confirmation);
-            }
             Ok(Publishing::ready(Ok(confirmation)))
         })
     }
@@ -125,13 +119,13 @@ fn how(nature: &Nature, options: &SendOptions, partitions: u32, topic: &Topic) -
             return Err(error(ErrorKind::Config, "publish", text));
         }
     }
-    // Without an age nobody asks for the clock.
     let dated = options.expires_in.is_some() || options.delay.is_some();
     let published = Instant::now();
     let expires = options.expires_in.filter(|_| can.expiry).map(|after| published + after.min(FOR_EVER));
     Ok(How {
         partition: options.partition.map(|partition| partition as usize),
         dates: dated.then_some(Dates { published, expires }),
+        identity: None,
     })
 }
 

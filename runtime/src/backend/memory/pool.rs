@@ -51,12 +51,12 @@ impl Group {
         into: &mut Vec<Delivery>,
     ) -> bool {
         let Some(at) = self.members.iter().position(|member| member.id == id) else { return false };
-        if room.is_empty() {
-            return false;
-        }
         let (mut room, before) = (room, into.len());
         let most = self.part_of_one().saturating_sub(self.members[at].held.len());
         room.count = room.count.min(most);
+        if room.is_empty() {
+            return false;
+        }
         let backlog: Vec<(usize, u64)> = self.pool.backlog.iter().copied().collect();
         for (number, position) in backlog {
             let share = &mut self.shares[number];

@@ -196,9 +196,10 @@ impl State {
             if !self.make_room(channel, size) {
                 return false;
             }
-            if let Some(first) = self.channels[channel].waiting.pop_front() {
+            if let Some(mut first) = self.channels[channel].waiting.pop_front() {
+                let how = std::mem::take(&mut first.how);
                 let confirmation = match self.odd {
-                    true => self.store_oddly(channel, first.message.clone(), first.how, wakes),
+                    true => self.store_oddly(channel, first.message.clone(), how, wakes),
                     false => self.store(channel, first.message.clone(), wakes),
                 };
                 wakes.stored(first, confirmation);
