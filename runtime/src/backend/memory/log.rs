@@ -69,7 +69,7 @@ impl Log {
     }
 
     /// Stores a message, whatever the bound; its partition and position.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, message: Message) -> (usize, u64) {
         let at = match message.key() {
             Some(key) => scale(hash(key), self.partitions.len()),
@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// The same in the partition of that number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append_to(&mut self, at: usize, message: Message) -> (usize, u64) {
         let number = self.came;
         self.came += 1;

@@ -137,7 +137,7 @@ impl Waiting {
 
 impl State {
     /// Whether a message may be stored now. Whoever waits goes first; handlers and dead letters never wait.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admits(&mut self, channel: usize, size: usize, sender: Sender) -> bool {
         let queue = !self.channels[channel].waiting.is_empty();
         let fits = !queue && self.make_room(channel, size);

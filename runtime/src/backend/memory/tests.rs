@@ -13,6 +13,7 @@ mod consuming;
 mod crashing;
 mod failing;
 mod history;
+mod likeness;
 mod options;
 mod others;
 mod profiles;

@@ -45,26 +45,27 @@ impl Wakes {
     }
 
     /// Tells everything; with nothing to tell it costs two comparisons.
-    #[inline]
-    pub(super) fn tell(&mut self) {
-        if let Some(waker) = self.first.take() {
+    #[inline(always)]
+    pub(super) fn tell(self) {
+        let Self { first, more } = self;
+        if let Some(waker) = first {
             waker.wake();
         }
-        if !self.more.is_empty() {
-            self.tell_more();
+        if !more.is_empty() {
+            tell_more(more);
         }
     }
+}
 
-    #[cold]
-    fn tell_more(&mut self) {
-        for news in self.more.drain(..) {
-            match news {
-                News::Wake(waker) => waker.wake(),
-                News::Stored(waiting, confirmation) => waiting.answer(Ok(confirmation)),
-                // Whoever waited may have gone.
-                News::CaughtUp(answer) => drop(answer.send(())),
-                News::Debris(debris) => drop(debris),
-            }
+#[cold]
+fn tell_more(more: Vec<News>) {
+    for news in more {
+        match news {
+            News::Wake(waker) => waker.wake(),
+            News::Stored(waiting, confirmation) => waiting.answer(Ok(confirmation)),
+            // Whoever waited may have gone.
+            News::CaughtUp(answer) => drop(answer.send(())),
+            News::Debris(debris) => drop(debris),
         }
     }
 }
