@@ -35,6 +35,8 @@ pub(super) struct Group {
     pub(super) pool: Pool,
     /// A cursor moved over what nobody settled, since it is over or gone.
     pub(super) passed: bool,
+    /// A member that had nothing got everything, and nobody looked yet where it begins.
+    pub(super) taken_over: bool,
 }
 
 /// The group's share in one partition of one topic.
@@ -42,6 +44,8 @@ pub(super) struct Group {
 pub(super) struct Share {
     pub(super) channel: usize,
     pub(super) partition: usize,
+    /// Where the group began.
+    pub(super) begin: u64,
     pub(super) progress: Progress,
     /// What a crash leaves of the progress, where that is less.
     pub(super) durable: Option<Box<Progress>>,
@@ -104,6 +108,7 @@ impl Group {
             watchers: Vec::new(),
             pool: Pool::default(),
             passed: false,
+            taken_over: false,
         }
     }
 
@@ -113,6 +118,7 @@ impl Group {
         self.shares.push(Share {
             channel,
             partition,
+            begin: cursor,
             progress: Progress::at(cursor),
             durable: lazy.then(|| Box::new(Progress::at(cursor))),
             memos: None,
@@ -304,6 +310,7 @@ impl Group {
         it.fresh = it.fresh.max(it.progress.end()).max(it.remembered());
         if let Some(member) = self.member(id) {
             member.count += 1;
+            self.taken_over |= from_floor && member.count == 1;
         }
         self.enqueue(share, wakes);
     }

@@ -120,6 +120,7 @@ impl State {
         self.groups[group].readmit(member, wakes);
         let Some(it) = self.groups[group].member(member) else { return (Told::Gone, None) };
         it.seen = Some(now);
+        self.go_back(group);
         let before = into.len();
         let (told, old) = self.groups[group].poll_any(member, &self.channels, (cx, room), into);
         if let Some(old) = old {

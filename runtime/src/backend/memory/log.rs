@@ -200,6 +200,12 @@ impl Log {
         partition.numbers.get(index(position.checked_sub(partition.start)?)).copied()
     }
 
+    /// The position of the first message that is kept and has this number or a higher one.
+    pub(super) fn position_of(&self, partition: usize, number: u64) -> u64 {
+        let partition = &self.partitions[partition];
+        partition.start + partition.numbers.partition_point(|other| *other < number) as u64
+    }
+
     /// Numbers the next message so, instead of counting on. Numbers must rise.
     pub(super) const fn number_next(&mut self, number: u64) {
         self.came = number;

@@ -27,7 +27,7 @@
 //! |---|---|---|---|---|---|
 //! | partitions, chosen too | yes | yes | no | no | no |
 //! | position | offset | offset | none | sequence in the stream | ledger and entry |
-//! | a settlement is durable | at once | every 200 ms or 1,000, on release and close | at once | up to the floor, per topic | at once |
+//! | a settlement is durable | at once | every 200 ms or 1,000, on release and close | at once | up to the floor | at once |
 //! | after a crash or take-over | what is unsettled | and what was settled since the commit | what is unsettled | everything from the floor on | what is unsettled |
 //! | [crash guard](super::Capabilities::crash_guard) | yes | yes | yes | yes | no |
 //! | `order = key` is shared by | partitions | partitions | one active member | one active member | keys |
@@ -77,6 +77,7 @@ mod config;
 mod consume;
 mod crash;
 mod faults;
+mod floor;
 mod group;
 mod instance;
 mod later;
