@@ -223,7 +223,7 @@ async fn confirmations_that_are_held_keep_a_publisher_waiting_and_nobody_else() 
     let _running = bus.start().await.unwrap();
     let held = connection.faults().hold_confirmations("shop.orders");
     let first = bus.publish(&order(1));
-    let waiting = tokio::spawn(async move { first.await });
+    let waiting = tokio::spawn(first);
     seen.reached(1).await;
     assert!(!waiting.is_finished());
     bus.publish(&Paid { number: 1, customer: None }).await.unwrap();

@@ -19,6 +19,7 @@ mod others;
 mod profiles;
 mod publishing;
 mod sharing;
+mod taking;
 
 use std::{
     future::{Future, poll_fn},
