@@ -14,14 +14,18 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    attempts::Wrap,
     backend::{Backend, Sender},
+    config::Effective,
     connect::IntoBackend,
     dead_letters::DeadLetters,
     error::{Error, ErrorKind, Result},
     event::{Reply, Request},
     extract::Publisher,
+    hooks::Hooks,
+    options::{Options, Settled},
     outlet::Outlet,
-    plan::{Wiring, dead_letter_topics, plan, problems, wire},
+    plan::{Mounted, Wiring, dead_letter_topics},
     publish::{Publish, Receipt},
     running::{Running, StopNow, start},
     scope::States,
@@ -47,8 +51,12 @@ pub(crate) struct Core {
     pub(crate) state: Arc<States>,
     pub(crate) wirings: Vec<Wiring>,
     pub(crate) tuning: Tuning,
+    pub(crate) effective: Effective,
+    pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
+    /// Given by a test, before the start.
+    pub(crate) wrap: Option<Box<Wrap>>,
 }
 
 impl<S: Service> Bus<S> {
@@ -66,7 +74,7 @@ impl<S: Service> Bus<S> {
     /// # }
     /// ```
     pub fn builder() -> Builder<S, NoState> {
-        Builder { state: NoState, tuning: Tuning::default(), service: PhantomData }
+        Builder { state: NoState, options: Options::default(), service: PhantomData }
     }
 
     /// Publishes an event that the service lists under `publishes`. It is encoded at once and sent when awaited.
@@ -153,13 +161,20 @@ impl<S: Service> Bus<S> {
         } else {
             Ok(topics)
         };
-        DeadLetters::new(Arc::clone(&self.core.backend), group, topics)
+        DeadLetters::new(Arc::clone(&self.core.backend), group, topics, broadcasting(service))
+    }
+
+    /// Every setting of the bus, with its value and where it was said: by default, an attribute, a file, the
+    /// environment or the builder. Without secrets.
+    #[must_use]
+    pub fn effective(&self) -> &Effective {
+        &self.core.effective
     }
 
     /// Begins to consume.
     ///
     /// # Errors
-    /// `Config`: it was started before; or whatever the broker refuses.
+    /// `Config`: it was started before; `Fatal`: a start hook failed; or whatever the broker refuses.
     ///
     /// # Panics
     /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
@@ -238,7 +253,7 @@ impl fmt::Debug for Core {
 #[must_use = "a builder does nothing until it is connected"]
 pub struct Builder<S, T> {
     state: T,
-    tuning: Tuning,
+    pub(crate) options: Options,
     service: PhantomData<fn(S)>,
 }
 
@@ -248,14 +263,14 @@ impl<S: Service> Builder<S, NoState> {
     where
         S: StateOf<T>,
     {
-        Builder { state, tuning: self.tuning, service: PhantomData }
+        Builder { state, options: self.options, service: PhantomData }
     }
 }
 
 impl<S: Service, T> Builder<S, T> {
-    /// Sets how the bus runs.
+    /// Sets how the bus runs: all of it, so that a configuration says nothing of it any more.
     pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
+        self.options.tuning = Some(tuning);
         self
     }
 
@@ -275,8 +290,10 @@ impl<S: Service, T> Builder<S, T> {
     {
         let mut state = States::default();
         S::collect(self.state, &mut state);
-        let (backend, tuning) = (to.into_backend(), self.tuning);
-        let core = async move { Core::connect(&S::DESCRIPTOR, backend?, state, tuning).await };
+        let mut options = self.options;
+        options.config = options.config.connected_by(to.said());
+        let backend = to.into_backend();
+        let core = Core::connect(&S::DESCRIPTOR, backend, state, options);
         Connecting { core: Box::pin(core), service: PhantomData }
     }
 }
@@ -308,7 +325,7 @@ impl<S: Service, T> fmt::Debug for Builder<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("service", &S::DESCRIPTOR.name)
-            .field("tuning", &self.tuning)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -317,17 +334,14 @@ impl Core {
     /// Checks, provisions, and logs what will be consumed.
     async fn connect(
         service: &'static ServiceDescriptor,
-        backend: Arc<dyn Backend>,
+        backend: Result<Arc<dyn Backend>>,
         state: States,
-        tuning: Tuning,
+        options: Options,
     ) -> Result<Self> {
-        let mut problems = problems(service, backend.system(), &backend.capabilities());
-        problems.extend(tuning.problems());
-        if !problems.is_empty() {
-            return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
-        }
-        let wirings = wire(service, tuning.limits);
-        let plan = plan(service, &wirings);
+        let settled = options.settle(service);
+        let backend = settled.check(service, backend)?;
+        let Settled { tuning, wirings, plan, names, effective, .. } = settled;
+        let backend = names.between(backend, &plan);
         backend.provision(&plan).await?;
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
         let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published());
@@ -339,14 +353,19 @@ impl Core {
             state: Arc::new(state),
             wirings,
             tuning,
+            effective,
+            hooks: options.hooks,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
+            wrap: None,
         })
     }
 
     /// It did not start after all.
     pub(crate) fn take_back(&self) {
-        self.started.store(false, Ordering::Release);
+        if !self.hooks.are_spent() {
+            self.started.store(false, Ordering::Release);
+        }
     }
 
     /// Marks the bus as started, once in its life.
@@ -362,17 +381,22 @@ impl Core {
     }
 }
 
+/// The handlers of which every instance has its own deliveries.
+fn broadcasting(service: &ServiceDescriptor) -> Vec<&'static str> {
+    service.handlers.iter().filter(|handler| handler.policy.broadcast).map(|handler| handler.name).collect()
+}
+
 /// Logs once what will be consumed, by which groups, under which policies.
 fn announce(service: &ServiceDescriptor, system: &str, wirings: &[Wiring]) {
     tracing::info!(
         service = service.name,
         messaging.system = system,
-        subscriptions = wirings.len(),
+        subscriptions = wirings.iter().filter(|wiring| !wiring.replays).count(),
         "connected"
     );
-    for Wiring { subscription, handlers } in wirings {
-        for handler in handlers {
-            let policy = handler.policy;
+    let consuming = wirings.iter().filter(|wiring| !wiring.replays);
+    for Wiring { subscription, handlers, .. } in consuming {
+        for Mounted { handler, policy } in handlers {
             tracing::info!(
                 service = service.name,
                 messaging.destination.name = %subscription.filter,

@@ -78,11 +78,22 @@
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
 //! atomic with your database.
 //!
+//! # Testing
+//!
+//! A handler is a function, which a unit test calls. `Billing::test(state)` runs a whole service in process, on a clock
+//! that jumps over back-offs and time-outs, and tells what became of each event delivered to it: see [`testing`].
+//!
 //! # Stopping
 //!
 //! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds
 //! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
 //! connections close. A second signal does not wait.
+//!
+//! # Configuration
+//!
+//! What an operator decides stands in the environment or in a file: [`Config`]. It says where the broker is, and how
+//! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
+//! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
 //!
 //! # Backends
 //!
@@ -91,6 +102,9 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `toml`: [`Config`] from TOML.
+//! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
+//!   it turns on tokio's clock for tests.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -101,18 +115,24 @@ mod bus;
 mod check;
 mod clock;
 mod codec;
+mod config;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod duration;
 mod envelope;
 mod error;
 mod event;
 mod extract;
 mod handler;
+mod hooks;
 mod input;
 mod key;
 mod message;
 mod metadata;
+mod names;
+mod nearest;
+mod options;
 mod outcome;
 mod outlet;
 mod outputs;
@@ -120,6 +140,7 @@ mod plan;
 mod policy;
 pub mod prelude;
 mod publish;
+mod readiness;
 mod running;
 mod scope;
 mod service;
@@ -136,6 +157,7 @@ pub use bus::{Builder, Bus, Connecting, Runs};
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
+pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
 pub use dispatch::{DeadLetter, Origin};
@@ -152,6 +174,7 @@ pub use outputs::{Answers, Outputs, Reason};
 pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
 pub use publish::{Publish, Receipt};
+pub use readiness::{Health, Readiness};
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
 pub use scope::States;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
+    dispatch::redrive,
     error::Problem,
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
@@ -16,33 +17,72 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Wiring {
     pub(crate) subscription: Subscription,
-    pub(crate) handlers: Vec<&'static HandlerDescriptor>,
+    pub(crate) handlers: Vec<Mounted>,
+    /// It gets the dead letters of the group that are replayed, whatever their topics.
+    pub(crate) replays: bool,
+}
+
+/// A handler with the policy that holds for it, which a configuration may have changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mounted {
+    pub(crate) handler: &'static HandlerDescriptor,
+    pub(crate) policy: Policy,
 }
 
 /// Groups the handlers by (group, topic or pattern); one that names no topic is in one for each topic of its events.
-/// One with `broadcast` is alone.
-pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
+/// One with `broadcast` is alone. The policies are in the order of the handlers.
+pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
     type Place = (&'static str, &'static str, Option<&'static str>);
-    let mut wirings: BTreeMap<Place, Vec<&'static HandlerDescriptor>> = BTreeMap::new();
-    for handler in service.handlers {
+    let mut wirings: BTreeMap<Place, Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
         for filter in filters(handler) {
-            let alone = handler.policy.broadcast.then_some(handler.name);
+            let alone = policy.broadcast.then_some(handler.name);
             let sharing = wirings.entry((service.group_of(handler), filter, alone)).or_default();
-            if !sharing.iter().any(|other| other.is(handler)) {
-                sharing.push(handler);
+            if !sharing.iter().any(|other| other.handler.is(handler)) {
+                sharing.push(Mounted { handler, policy: *policy });
             }
         }
     }
-    let wiring = |((group, filter, alone), handlers): (Place, Vec<&'static HandlerDescriptor>)| {
-        let first = handlers.first().map(|handler| handler.policy).unwrap_or(Policy::DEFAULT);
+    let wiring = |((group, filter, alone), handlers): (Place, Vec<Mounted>)| {
+        let first = handlers.first().map(|first| first.policy).unwrap_or(Policy::DEFAULT);
         let (group, filter) = (group.to_owned(), Topic::from_static(filter));
         let (order, start) = (first.order, first.start);
         let subscription =
             Subscription { group, filter, order, start, limits, instance: alone.map(|_| instance()) };
-        Wiring { subscription, handlers }
+        Wiring { subscription, handlers, replays: false }
     };
-    wirings.into_iter().map(wiring).collect()
+    let wirings: Vec<Wiring> = wirings.into_iter().map(wiring).collect();
+    let replays = replays(service, policies, limits);
+    wirings.into_iter().chain(replays).collect()
 }
+
+/// For each group that has dead letters, the subscription by which it gets replays of them.
+fn replays(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
+    let mut groups: BTreeMap<&str, Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
+        let mounted = groups.entry(service.group_of(handler)).or_default();
+        if !mounted.iter().any(|other| other.handler.is(handler)) {
+            // Beside the handler's own, and one at a time.
+            mounted.push(Mounted { handler, policy: Policy { concurrency: 1, ..*policy } });
+        }
+    }
+    let has_letters = |(group, _): &(&str, _)| !dead_letter_topics(service, group).is_empty();
+    let wiring = |(group, handlers): (&str, Vec<Mounted>)| {
+        let subscription = Subscription {
+            group: group.to_owned(),
+            filter: redrive::topic(group),
+            order: Order::Key,
+            start: None,
+            limits: Limits { held: limits.held.min(HELD_REPLAYS), ..limits },
+            instance: None,
+        };
+        Wiring { subscription, handlers, replays: true }
+    };
+    groups.into_iter().filter(has_letters).map(wiring).collect()
+}
+
+/// How many replays a group takes at once, at most.
+const HELD_REPLAYS: usize = 64;
 
 /// The name of a subscription that only this instance has.
 pub(crate) fn instance() -> String {
@@ -104,7 +144,12 @@ pub(crate) fn dead_letter_topics(service: &ServiceDescriptor, group: &str) -> Ve
 }
 
 /// What this version or this backend cannot do, all at once.
-pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabilities) -> Vec<Problem> {
+pub(crate) fn problems(
+    service: &ServiceDescriptor,
+    wirings: &[Wiring],
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for handler in service.handlers {
         let mut report =
@@ -119,13 +164,14 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        let later =
-            [("dedupe", handler.policy.dedupe.is_some()), ("breaker", handler.policy.breaker.is_some())];
-        for (argument, _) in later.into_iter().filter(|(_, wanted)| *wanted) {
-            report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
+        if handler.policy.dedupe.is_some() {
+            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
         }
         if let Some(bound) = can.longest_hold {
-            report_long_hold(&handler.policy, backend, bound, &mut report);
+            // A configuration may have changed what the handler says.
+            let mut mounted = wirings.iter().flat_map(|wiring| &wiring.handlers);
+            let policy = mounted.find(|mounted| mounted.handler.is(handler)).map(|mounted| &mounted.policy);
+            report_long_hold(policy.unwrap_or(&handler.policy), backend, bound, &mut report);
         }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));

@@ -17,11 +17,15 @@ use tokio::{
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    dispatch::{
+        Conditions, Control, Counters, Part, Permits, Routes, Runner, Setup, Worker, redrive::Redriven,
+    },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
-    plan::Wiring,
+    handler::HandlerDescriptor,
+    plan::{Mounted, Wiring},
     policy::Unhandled,
+    readiness::{Health, Readiness},
     scope::Scope,
     stats::{GroupStats, Stats},
     tuning::Tuning,
@@ -30,7 +34,8 @@ use crate::{
 /// Starts several services in one process: `start([&storefront, &billing])`.
 ///
 /// # Errors
-/// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
+/// `Config`: one of them was started before; `Fatal`: a start hook failed; or whatever a broker refuses. Nothing keeps
+/// running then.
 ///
 /// # Panics
 /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
@@ -40,6 +45,9 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     for core in &cores {
         core.begin()?;
         begun.0.push(core);
+    }
+    for core in &cores {
+        core.hooks.run_start(core.service.name).await?;
     }
     let mut consumers: Vec<(usize, &Wiring, Box<dyn Consumer>)> = Vec::new();
     for (at, core) in cores.iter().enumerate() {
@@ -51,40 +59,51 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     drop(begun);
     let mut members = Vec::new();
     let mut workers = Vec::new();
+    let gate = Arc::new(Permits::new(1));
     let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
     for (at, wiring, consumer) in consumers {
         let core = &cores[at];
-        let (control, counters) = (Arc::new(Control::default()), Arc::new(Counters::default()));
-        let runners = wiring.handlers.iter().map(|handler| {
-            let mut shared =
-                core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
-            let permits = shared.nth(1).map(|_| {
-                let free = usize::from(handler.policy.concurrency);
+        let control = Arc::new(Control::new(wiring.handlers.len()));
+        let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
+        let runners = wiring.handlers.iter().map(|Mounted { handler, policy }| {
+            // Replays are beside what the handler may run at once.
+            let shares = |other: &&Wiring| {
+                !other.replays && other.handlers.iter().any(|h| h.handler.name == handler.name)
+            };
+            let shared = core.wirings.iter().filter(shares).nth(1).filter(|_| !wiring.replays);
+            let permits = shared.map(|_| {
+                let free = usize::from(policy.concurrency);
                 let entry = permits.entry((at, handler.name));
                 Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
             });
             let scope = Scope {
                 handler: handler.name,
                 group: wiring.subscription.group.clone(),
-                attempts: handler.policy.attempts,
+                attempts: policy.attempts,
                 state: Arc::clone(&core.state),
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
             };
-            Runner::new(handler, Arc::new(scope), permits)
+            let mut runner = Runner::new(handler, *policy, Arc::new(scope), permits);
+            if let Some(wrap) = &core.wrap {
+                runner.attempts = wrap(&wiring.subscription, runner.attempts);
+            }
+            runner
         });
         let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
         let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
         workers.push(Worker::new(Setup {
             subscription: wiring.subscription.clone(),
-            routes: Routes::new(&wiring.subscription.filter, wiring.handlers.clone(), known),
-            consumer,
+            routes: routes(core, wiring, known),
+            consumer: if wiring.replays { Box::new(Redriven(consumer)) } else { consumer },
             runners,
             unhandled: strictest(wiring),
             outlet: Arc::clone(&core.outlet),
             control: Arc::clone(&control),
             counters: Arc::clone(&counters),
+            conditions: Arc::clone(&conditions),
+            gate: Arc::clone(&gate),
             tuning: core.tuning,
         }));
         let service = core.service.name;
@@ -92,8 +111,10 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             core: at,
             service,
             subscription: wiring.subscription.clone(),
+            handlers: wiring.handlers.iter().map(|mounted| mounted.handler.name).collect(),
             control,
             counters,
+            conditions,
         });
     }
     let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
@@ -161,8 +182,29 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
+/// At which handlers deliveries arrive: replays have had those of their group.
+fn routes(core: &Core, wiring: &Wiring, known: Vec<&'static EventDescriptor>) -> Routes {
+    let number =
+        |handler: &HandlerDescriptor| wiring.handlers.iter().position(|other| other.handler.is(handler));
+    let part = |of: &Wiring| {
+        let handlers =
+            of.handlers.iter().filter_map(|mounted| Some((number(mounted.handler)?, mounted.handler)));
+        Part { filter: of.subscription.filter.clone(), handlers: handlers.collect() }
+    };
+    if !wiring.replays {
+        return Routes::new(part(wiring), known);
+    }
+    let group = &wiring.subscription.group;
+    let group = core.wirings.iter().filter(|other| !other.replays && other.subscription.group == *group);
+    Routes::of_replays(group.map(part).collect(), known)
+}
+
 fn strictest(wiring: &Wiring) -> Unhandled {
-    let wishes = wiring.handlers.iter().map(|handler| handler.policy.unhandled);
+    if wiring.replays {
+        // It was handled once: nothing of it is skipped.
+        return Unhandled::DeadLetter;
+    }
+    let wishes = wiring.handlers.iter().map(|mounted| mounted.policy.unhandled);
     wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
         (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
         (Unhandled::DeadLetter, _) | (_, Unhandled::DeadLetter) => Unhandled::DeadLetter,
@@ -185,8 +227,11 @@ struct Member {
     core: usize,
     service: &'static str,
     subscription: Subscription,
+    /// In the order in which the worker counts them.
+    handlers: Vec<&'static str>,
     control: Arc<Control>,
     counters: Arc<Counters>,
+    conditions: Arc<Conditions>,
 }
 
 #[derive(Debug)]
@@ -255,8 +300,52 @@ impl Running {
                 retried: read(retried),
             }
         });
+        // The intake of replays shows once there was one.
+        let groups = groups.filter(|group| group.received > 0 || !is_replays(&group.topic));
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
         Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
+    }
+
+    /// Whether the services can take work now, with the reasons where they cannot: a version of an event that this
+    /// program does not read yet (`needs order.placed v2`), a breaker that is open, a dead letter that cannot be
+    /// written for longer than [`unwritable`](Tuning::unwritable), a stop.
+    #[must_use]
+    pub fn ready(&self) -> Readiness {
+        let inner = &self.inner;
+        let mut reasons = inner.ended();
+        if reasons.is_empty() && inner.cores.iter().any(|core| *core.shutdown.borrow()) {
+            reasons.push("the services are being stopped".to_owned());
+        }
+        for Member { core, subscription: Subscription { group, filter, .. }, conditions, .. } in
+            &inner.members
+        {
+            let told = conditions.told(inner.cores[*core].tuning.unwritable);
+            reasons.extend(told.iter().map(|condition| format!("{group} on {filter}: {condition}")));
+        }
+        Readiness::new(reasons)
+    }
+
+    /// Whether the services are alive, with the reasons where they are not: consuming cannot go on, or was stopped.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::new(self.inner.ended())
+    }
+
+    /// Starts no attempt of this handler until it is [resumed](Self::resume). What runs goes on, what arrives is held,
+    /// up to the subscription's limits, and keeps its place in the order of its key.
+    ///
+    /// # Errors
+    /// `Config`: no service has such a handler; the message lists those that there are.
+    pub fn pause(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, true)
+    }
+
+    /// Goes on with a handler that was [paused](Self::pause). One that is not paused is no error.
+    ///
+    /// # Errors
+    /// As for [`pause`](Self::pause).
+    pub fn resume(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, false)
     }
 
     /// Completes when the services have stopped: by [`stop`](Self::stop), because consuming cannot go on, or because
@@ -301,6 +390,36 @@ impl Inner {
         self.status.send_modify(|_| {});
     }
 
+    /// Why nothing is consumed any more, if so.
+    fn ended(&self) -> Vec<String> {
+        let status = self.status.borrow();
+        match &status.error {
+            Some(error) => vec![error.to_string()],
+            None if status.closed => vec!["the services have stopped".to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    fn pause(&self, handler: &str, paused: bool) -> Result<()> {
+        let mut found = false;
+        for Member { handlers, control, .. } in &self.members {
+            for (at, _) in handlers.iter().enumerate().filter(|(_, name)| **name == handler) {
+                control.pause(at, paused);
+                found = true;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let mut known: Vec<_> =
+            self.members.iter().flat_map(|member| member.handlers.iter().copied()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let text = format!("there is no handler {handler:?} here; there are: {}", known.join(", "));
+        let operation = if paused { "pause" } else { "resume" };
+        Err(Error::new(ErrorKind::Config, operation, text))
+    }
+
     fn is_stopping(&self) -> bool {
         self.cores.iter().all(|core| *core.shutdown.borrow())
     }
@@ -328,6 +447,11 @@ async fn work(worker: Worker, inner: Arc<Inner>) {
         ended.0.status.send_modify(|status| _ = status.error.get_or_insert(error));
         ended.0.stop();
     }
+}
+
+/// Whether replays arrive on this topic.
+fn is_replays(topic: &str) -> bool {
+    topic.starts_with("dead.")
 }
 
 /// Counts a worker as ended, even if it panics.
@@ -359,10 +483,15 @@ async fn close(inner: Arc<Inner>) {
     let stopping = Instant::now();
     let _ = status.wait_for(done).await;
     for core in &inner.cores {
-        core.outlet.close();
         // The workers may have used up their part; together they keep to the hard cap.
         let Tuning { drain, close, .. } = core.tuning;
         let until = (stopping + drain + close).min(Instant::now() + close);
+        // What the hooks publish is confirmed too, so half of the time is left for that.
+        let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        if let Err(error) = core.hooks.run_stop(core.service.name, half).await {
+            inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
+        }
+        core.outlet.close();
         let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
             let text = "the backend did not close in time; the last publications may not be confirmed";
             Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))

@@ -4,11 +4,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, Events},
     key::{Key, KeyText},
-    topic::{self, Hashed, Topic},
+    topic::{self, Hashed, MAX_BYTES, Topic},
 };
-
-/// The longest topic in bytes, as in the grammar of literals.
-const MAX_BYTES: usize = 180;
 
 /// A field that can stand in a topic: what can be a [`Key`].
 #[diagnostic::on_unimplemented(

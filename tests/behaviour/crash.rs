@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use typebus::{
-    ErrorKind, Running,
+    ErrorKind, Reason, Running,
     backend::memory::{Memory, MemoryBackend, Profile},
     prelude::*,
 };
-use typebus_tests::{Does, Gate, Job, Journal, Placed, Seen, broker, caught_up, counts, patiently};
+use typebus_tests::{
+    Does, Gate, Job, Journal, Placed, Seen, broker, caught_up, counts, letters, patiently, start,
+};
 
 #[handler(retry(attempts = 3, backoff = "10ms..40ms"))]
 async fn work(job: Job, attempt: Attempt, journal: State<Journal>) -> Result<(), Failure> {
@@ -191,4 +193,48 @@ async fn a_partition_that_is_lost_runs_again_and_what_it_did_before_counts_for_n
     bus.publish(&Placed { number: 2, customer: "ann".into() }).await.unwrap();
     caught_up(&running).await;
     assert_eq!(seen.all(), [1, 1, 2]);
+}
+
+#[handler]
+async fn fragile(order: Placed, gate: State<Gate>, seen: State<Orders>) {
+    if order.number == 7 {
+        gate.pass().await;
+    }
+    seen.push(order.number);
+}
+
+service! { Fragile = "fragile" { handles: [fragile], publishes: [Placed], state: [Gate, Orders] } }
+
+#[tokio::test(start_paused = true)]
+async fn what_kills_its_process_three_times_is_a_dead_letter_and_nothing_else_is() {
+    for profile in [None, Some(Profile::Kafka), Some(Profile::RabbitMq), Some(Profile::Nats)] {
+        let (memory, gate, seen) = (memory(profile), Gate::default(), Orders::default());
+        let connect = async || {
+            let connection = MemoryBackend::connect(&memory).unwrap();
+            let builder = Bus::<Fragile>::builder().state((gate.clone(), seen.clone()));
+            (builder.connect(connection.clone()).await.unwrap(), connection)
+        };
+        let (publisher, _connection) = connect().await;
+        for number in 0..20 {
+            let customer = format!("customer-{number}");
+            publisher.publish(&Placed { number, customer }).await.unwrap();
+        }
+        for _ in 0..3 {
+            let (bus, connection) = connect().await;
+            let running = bus.start().await.unwrap();
+            gate.crowd(1).await;
+            connection.kill();
+            patiently(running.finished()).await.unwrap_err();
+            gate.crowd(0).await;
+        }
+        let (bus, _connection) = connect().await;
+        let _running = start(&bus).await;
+        let [letter] = &letters(&bus, "fragile").await[..] else {
+            panic!("{profile:?}: not one dead letter")
+        };
+        assert_eq!(letter.reason(), Reason::Crashed, "{profile:?}");
+        let mut handled = seen.sorted();
+        handled.dedup();
+        assert_eq!(handled, (0..20).filter(|number| *number != 7).collect::<Vec<_>>(), "{profile:?}");
+    }
 }

@@ -3,6 +3,8 @@
 //! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
 //! drives them. One worker owns one subscription.
 
+mod breaker;
+mod conditions;
 mod dead_letter;
 mod effects;
 mod held;
@@ -11,6 +13,7 @@ mod marks;
 #[cfg(test)]
 mod model;
 mod permits;
+pub(crate) mod redrive;
 mod retry;
 mod routes;
 mod runner;
@@ -18,8 +21,9 @@ mod slots;
 mod watermark;
 mod worker;
 
+pub(crate) use conditions::Conditions;
 pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Part, Routes};
 pub(crate) use runner::Runner;
 pub(crate) use worker::{Control, Counters, Setup, Worker};

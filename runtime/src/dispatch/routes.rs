@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     backend::{Attribute, Delivery, MAX_HEADER_BYTES, MAX_HEADERS, Message},
+    dispatch::held::Doom,
     envelope::split_kind,
     event::EventDescriptor,
     handler::HandlerDescriptor,
@@ -23,18 +24,37 @@ pub(crate) enum Route {
     Handler(usize, Option<&'static EventDescriptor>),
     /// Its event is not the group's.
     Unhandled,
+    /// It is handled by this handler, but not in this version: a newer one than all that are read, or one between.
+    Unread(usize, Box<Unread>),
     /// It can go nowhere but to the dead letters, under the name of this handler.
-    Doomed(usize, Box<(Reason, String)>),
+    Doomed(usize, Box<Doom>),
+}
+
+/// An event in a version that is not read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) name: String,
+    pub(crate) version: u16,
+    /// What is read, and what this is.
+    pub(crate) error: String,
 }
 
 #[derive(Debug)]
 pub(crate) struct Routes {
-    filter: Topic,
-    handlers: Vec<&'static HandlerDescriptor>,
+    /// One for each filter of which deliveries arrive.
+    parts: Vec<Part>,
     /// Every event of the service by which an untyped message may be known.
     known: Vec<&'static EventDescriptor>,
     exact: Option<Table>,
     by_topic: HashMap<Topic, Table>,
+}
+
+/// The handlers of one filter.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) filter: Topic,
+    /// Each with its number in the worker.
+    pub(crate) handlers: Vec<(usize, &'static HandlerDescriptor)>,
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +75,16 @@ struct Kind {
 }
 
 impl Routes {
-    pub(crate) fn new(
-        filter: &Topic,
-        handlers: Vec<&'static HandlerDescriptor>,
-        known: Vec<&'static EventDescriptor>,
-    ) -> Self {
-        let exact = (!is_pattern(filter)).then(|| Table::new(filter, filter, &handlers, &known));
-        Self { filter: filter.clone(), handlers, known, exact, by_topic: HashMap::new() }
+    /// For a subscription: everything arrives by this part's filter.
+    pub(crate) fn new(part: Part, known: Vec<&'static EventDescriptor>) -> Self {
+        let (filter, parts) = (part.filter.clone(), vec![part]);
+        let exact = (!is_pattern(&filter)).then(|| Table::new(&parts, &filter, &known));
+        Self { parts, known, exact, by_topic: HashMap::new() }
+    }
+
+    /// For replays: what arrives came by the filter of one of these parts before, if it is not forged.
+    pub(crate) fn of_replays(parts: Vec<Part>, known: Vec<&'static EventDescriptor>) -> Self {
+        Self { parts, known, exact: None, by_topic: HashMap::new() }
     }
 
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
@@ -69,7 +92,7 @@ impl Routes {
             return table.resolve(delivery);
         }
         if !self.by_topic.contains_key(&delivery.topic) {
-            let table = Table::new(&self.filter, &delivery.topic, &self.handlers, &self.known);
+            let table = Table::new(&self.parts, &delivery.topic, &self.known);
             if self.by_topic.len() >= REMEMBERED {
                 return table.resolve(delivery);
             }
@@ -83,22 +106,19 @@ impl Routes {
 }
 
 impl Table {
-    fn new(
-        filter: &Topic,
-        topic: &Topic,
-        handlers: &[&'static HandlerDescriptor],
-        known: &[&'static EventDescriptor],
-    ) -> Self {
+    fn new(parts: &[Part], topic: &Topic, known: &[&'static EventDescriptor]) -> Self {
         let mut table = Self::default();
-        for (at, handler) in handlers.iter().enumerate() {
-            if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
-                table.any = Some(at);
+        for Part { filter, handlers } in parts.iter().filter(|part| matches(&part.filter, topic)) {
+            for (at, handler) in handlers {
+                if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
+                    table.any = Some(*at);
+                }
+                let here = |event: &&EventDescriptor| {
+                    let is_home = || template::home(handler.accepts, event) == &**filter;
+                    matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
+                };
+                handler.accepts.iter().filter(here).for_each(|event| table.add(event, *at));
             }
-            let here = |event: &&EventDescriptor| {
-                let is_home = || template::home(handler.accepts, event) == &**filter;
-                matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
-            };
-            handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
         let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
@@ -139,8 +159,13 @@ impl Table {
         {
             return Route::Handler(*handler, Some(event));
         }
-        if let Some(Kind { handler, .. }) = versions.next() {
-            return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, self.known(name, version))));
+        if let Some(Kind { handler, .. }) = versions.clone().next() {
+            let error = self.known(name, version);
+            // Nobody will read again what is older than everything that is read.
+            if versions.all(|known| version < known.event.version) {
+                return Route::Doomed(*handler, Box::new(Doom::new(Reason::UnknownVersion, error)));
+            }
+            return Route::Unread(*handler, Box::new(Unread { name: name.to_owned(), version, error }));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
     }
@@ -169,7 +194,7 @@ impl Table {
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {
                 let text = "the message has no `type`, and its topic carries several events".to_owned();
-                Route::Doomed(0, Box::new((Reason::NoType, text)))
+                Route::Doomed(0, Box::new(Doom::new(Reason::NoType, text)))
             }
         }
     }
@@ -190,5 +215,5 @@ fn bad_headers(message: &Message) -> Route {
         },
         |defect| defect.to_string(),
     );
-    Route::Doomed(0, Box::new((Reason::Headers, text)))
+    Route::Doomed(0, Box::new(Doom::new(Reason::Headers, text)))
 }
