@@ -69,6 +69,8 @@ impl Log {
     }
 
     /// Stores a message, whatever the bound; its partition and position.
+    // Always inlined, as `append_to`, `State::admits`, `Progress::settle` and `Wakes::tell`: each is called in the plain way
+    // and in odd ones, and two callers are enough for the compiler to make a call of it.
     #[inline(always)]
     pub(super) fn append(&mut self, message: Message) -> (usize, u64) {
         let at = match message.key() {
