@@ -481,6 +481,9 @@ pub struct Capabilities {
     pub expiry: bool,
     /// [`SendOptions::partition`].
     pub explicit_partition: bool,
+    /// How long a delivery may be held unsettled, where the broker has a bound that nothing extends. A handler whose
+    /// attempts may take more than half of it is refused.
+    pub longest_hold: Option<Duration>,
     /// Other processes can share it, so that what one process knows is not all there is to know.
     pub shared: bool,
     /// The largest message, headers and key included. An event may have 16 KiB less, so that its dead letter fits.

@@ -220,7 +220,7 @@ impl Settled {
             Ok(backend) => {
                 let (system, can) = (backend.system(), backend.capabilities());
                 let store = self.dedupe.as_deref();
-                let mut problems = problems(service, system, &can);
+                let mut problems = problems(service, &self.wirings, system, &can);
                 problems.extend(dedupe_problems(&self.wirings, store, system, &can));
                 problems
             }

@@ -1,6 +1,6 @@
 //! From a service's descriptor to what it needs from a broker, and what start-up refuses.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
@@ -145,7 +145,12 @@ pub(crate) fn dead_letter_topics(service: &ServiceDescriptor, group: &str) -> Ve
 }
 
 /// What this version or this backend cannot do, all at once.
-pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabilities) -> Vec<Problem> {
+pub(crate) fn problems(
+    service: &ServiceDescriptor,
+    wirings: &[Wiring],
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for handler in service.handlers {
         let mut report =
@@ -159,6 +164,12 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
                 report(format!("{backend} cannot keep `delivery = at_most_once`; leave it out"));
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
+        }
+        if let Some(bound) = can.longest_hold {
+            // A configuration may have changed what the handler says.
+            let mut mounted = wirings.iter().flat_map(|wiring| &wiring.handlers);
+            let policy = mounted.find(|mounted| mounted.handler.is(handler)).map(|mounted| &mounted.policy);
+            report_long_hold(policy.unwrap_or(&handler.policy), backend, bound, &mut report);
         }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
@@ -237,4 +248,27 @@ pub(crate) fn dedupe_problems(
         }
     }
     problems
+}
+
+/// A delivery that is held too long is given to somebody else, while its handler runs.
+fn report_long_hold(policy: &Policy, backend: &str, bound: Duration, report: &mut impl FnMut(String)) {
+    let half = bound / 2;
+    if policy.delivery == Guarantee::AtMostOnce {
+        return;
+    }
+    let Some(timeout) = policy.timeout else {
+        report(format!(
+            "{backend} lets a delivery be held for {bound:?} at most, and `timeout = none` has no end; give it a time-out"
+        ));
+        return;
+    };
+    let longest = (timeout + policy.backoff.max).saturating_mul(policy.attempts);
+    if longest > half {
+        report(format!(
+            "{} attempts of {timeout:?} and up to {:?} between them may hold a delivery for {longest:?}, and {backend} \
+             allows {bound:?}, of which half must stay free; ask for fewer attempts, a shorter `timeout` or a shorter \
+             `backoff`",
+            policy.attempts, policy.backoff.max
+        ));
+    }
 }
