@@ -22,6 +22,7 @@ use crate::{
     extract::Publisher,
     outlet::Outlet,
     plan::{Wiring, dead_letter_topics, plan, problems, wire},
+    prepared::Prepared,
     publish::{Publish, Receipt},
     running::{Running, StopNow, start},
     scope::States,
@@ -110,6 +111,26 @@ impl<S: Service> Bus<S> {
             }
             results
         }
+    }
+
+    /// Stamps an event that the service lists under `publishes`, for [`publish_prepared`](Self::publish_prepared) to send
+    /// later: in an outbox it is written in one transaction with your data. See [`Prepared`].
+    ///
+    /// With a key, headers or an id: `bus.publish(&event).header("channel", "web").prepare()`.
+    ///
+    /// # Errors
+    /// `InvalidKey`, `InvalidTopic`, `Encode`, `TooLarge`: what publishing it would answer before it is sent.
+    pub fn prepare<E: PublishedBy<S>>(&self, event: &E) -> Result<Prepared> {
+        self.publish(event).prepare()
+    }
+
+    /// Publishes what was prepared by this service, in this process or an earlier one: the same event, with the same id
+    /// and time, as often as it is sent.
+    ///
+    /// # Errors
+    /// At the await, see [`Publish`]; `Config`: another service prepared it.
+    pub fn publish_prepared(&self, prepared: &Prepared) -> Publish {
+        Publish::prepared(&self.core.outlet, prepared)
     }
 
     /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`.

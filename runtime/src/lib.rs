@@ -119,6 +119,7 @@ mod outputs;
 mod plan;
 mod policy;
 pub mod prelude;
+mod prepared;
 mod publish;
 mod running;
 mod scope;
@@ -151,6 +152,7 @@ pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]
 pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
+pub use prepared::Prepared;
 pub use publish::{Publish, Receipt};
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
