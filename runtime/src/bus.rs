@@ -24,7 +24,8 @@ use crate::{
     plan::{Wiring, dead_letter_topics, plan, problems, wire},
     prepared::Prepared,
     publish::{Publish, Receipt},
-    running::{Running, StopNow, start},
+    request::{Calls, Requesting},
+    running::{Running, StopNow, spawn, start},
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
     tuning::Tuning,
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) state: Arc<States>,
     pub(crate) wirings: Vec<Wiring>,
     pub(crate) tuning: Tuning,
+    /// Where the service publishes a request.
+    pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
 }
@@ -133,20 +136,21 @@ impl<S: Service> Bus<S> {
         Publish::prepared(&self.core.outlet, prepared)
     }
 
-    /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`.
+    /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`, is
+    /// encoded at once, and sent when awaited.
     ///
-    /// This version of typebus sends no replies yet: the types are checked, and every call answers with `Unsupported`.
+    /// It works as soon as the bus is connected, and ends with `Closed` when it is stopped. A handler asks
+    /// through a bus that it has in its state: a [`Publisher`] publishes, and asks nobody.
     ///
     /// # Errors
-    /// `Unsupported`.
-    pub fn request<E, R>(&self, _: &E) -> std::future::Ready<Result<R>>
+    /// At the await, see [`Requesting`].
+    pub fn request<E, R>(&self, event: &E) -> Requesting<R>
     where
         E: PublishedBy<S> + Request<R>,
         R: Reply,
     {
-        let system = self.core.outlet.backend.system();
-        let text = "requests come in a later version of typebus; publish the event instead";
-        std::future::ready(Err(Error::new(ErrorKind::Unsupported, "request", text).at(system)))
+        let Core { outlet, calls, tuning, .. } = &*self.core;
+        Requesting::new(self.publish(event), outlet, calls.as_ref(), tuning.request_timeout)
     }
 
     /// The right to publish `E`, to hand to other parts of the program such as an HTTP handler.
@@ -288,6 +292,10 @@ impl<S: Service, T> Builder<S, T> {
     /// `Config` with every [`Problem`](crate::Problem): what this version or the backend cannot do; `Connect`,
     /// `Authentication`, `Permission`, `Topology` from the broker.
     ///
+    /// # Panics
+    /// A service that publishes a request: outside a tokio runtime with its time driver enabled, since the replies are
+    /// read by a task.
+    ///
     /// # Cancel safety
     /// Dropped early, what is provisioned already stays; connecting again finds it there.
     pub fn connect(self, to: impl IntoBackend) -> Connecting<S>
@@ -348,8 +356,17 @@ impl Core {
             return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
         }
         let wirings = wire(service, tuning.limits);
-        let plan = plan(service, &wirings);
+        let mut plan = plan(service, &wirings);
+        let calls = (!service.requests().is_empty()).then(|| Calls::new(service.name, tuning.limits));
+        plan.subscriptions.extend(calls.iter().map(|(_, subscription)| subscription.clone()));
         backend.provision(&plan).await?;
+        let calls = match calls {
+            Some((calls, subscription)) => {
+                spawn(calls.listen(&*backend, &subscription).await?);
+                Some(Arc::new(calls))
+            }
+            None => None,
+        };
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
         let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published());
         announce(service, backend.system(), &wirings);
@@ -360,6 +377,7 @@ impl Core {
             state: Arc::new(state),
             wirings,
             tuning,
+            calls,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
         })

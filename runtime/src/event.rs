@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    codec::{DecodeError, EncodeError, Encoded, Format, Older},
+    codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
+    error::BoxError,
     input::Incoming,
     key::KeyText,
     template::TopicText,
@@ -104,10 +105,26 @@ pub trait Reply: Send + 'static {
     /// Named by the derive, so that rustc points at a type that cannot be one.
     #[doc(hidden)]
     const CAN_BE: () = ();
+
+    #[doc(hidden)]
+    fn write(&self, into: &mut Vec<u8>) -> Result<(), BoxError>;
+
+    #[doc(hidden)]
+    fn read(payload: &[u8]) -> Result<Self, BoxError>
+    where
+        Self: Sized;
 }
 
 #[diagnostic::do_not_recommend]
-impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {}
+impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {
+    fn write(&self, into: &mut Vec<u8>) -> Result<(), BoxError> {
+        Json::encode(self, into)
+    }
+
+    fn read(payload: &[u8]) -> Result<Self, BoxError> {
+        Json::decode(payload)
+    }
+}
 
 /// What is known of an event at compile time.
 #[derive(Clone, Copy)]

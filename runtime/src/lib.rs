@@ -75,8 +75,10 @@
 //! * **Bounded.** At most [`Limits`] deliveries are taken and not settled.
 //! * **No message can kill the group.** One that cannot be read reaches the dead letters: [`Bus::dead_letters`].
 //!
+//! A request ([`Bus::request`]) is handled at least once, and answered at most once.
+//!
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
-//! atomic with your database.
+//! atomic with your database: write a [`Prepared`] event in the same transaction, and publish it from there.
 //!
 //! # Stopping
 //!
@@ -121,6 +123,8 @@ mod policy;
 pub mod prelude;
 mod prepared;
 mod publish;
+mod reply;
+mod request;
 mod running;
 mod scope;
 mod service;
@@ -154,6 +158,7 @@ pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
 pub use prepared::Prepared;
 pub use publish::{Publish, Receipt};
+pub use request::Requesting;
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
 pub use scope::States;

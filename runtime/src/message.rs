@@ -538,6 +538,11 @@ impl MessageBuilder {
 pub(crate) struct Opening(Box<[u8]>);
 
 impl Opening {
+    /// What no message begins with.
+    pub(crate) fn of_none() -> Self {
+        Self([u8::MAX].into())
+    }
+
     pub(crate) fn new(kind: &str) -> Self {
         Self(Letterhead::new(&[(Attribute::Type, kind)]).0.data.into())
     }

@@ -156,8 +156,11 @@ where
 }
 
 /// The one place where the bus spawns a task.
-#[allow(clippy::disallowed_methods, reason = "every task is counted by `Status` and ends with it")]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "every task is counted by `Status` and ends with it, or with the calls whose replies it reads"
+)]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
@@ -241,7 +244,7 @@ impl Running {
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
             let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
+            let Counters { received, handled, discarded, skipped, dead_lettered, retried, expired } =
                 &*member.counters;
             GroupStats {
                 service: member.service,
@@ -253,10 +256,12 @@ impl Running {
                 skipped: read(skipped),
                 dead_lettered: read(dead_lettered),
                 retried: read(retried),
+                expired: read(expired),
             }
         });
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
-        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
+        let late = self.inner.cores.iter().filter_map(|core| core.calls.as_ref()).map(|calls| calls.late());
+        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)), late.sum())
     }
 
     /// Completes when the services have stopped: by [`stop`](Self::stop), because consuming cannot go on, or because
@@ -363,6 +368,10 @@ async fn close(inner: Arc<Inner>) {
         // The workers may have used up their part; together they keep to the hard cap.
         let Tuning { drain, close, .. } = core.tuning;
         let until = (stopping + drain + close).min(Instant::now() + close);
+        if let Some(calls) = &core.calls {
+            // What is late is told by the backend, which closes with it.
+            let _ = timeout_at(until, calls.close()).await;
+        }
         let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
             let text = "the backend did not close in time; the last publications may not be confirmed";
             Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))

@@ -22,6 +22,8 @@ pub struct Tuning {
     pub close: Duration,
     /// How long running handlers may go on after a revocation: 10 s.
     pub revoke_grace: Duration,
+    /// How long a request waits for its reply, unless it says so itself: 30 s.
+    pub request_timeout: Duration,
 }
 
 impl Default for Tuning {
@@ -31,19 +33,23 @@ impl Default for Tuning {
             drain: Duration::from_secs(20),
             close: Duration::from_secs(10),
             revoke_grace: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl Tuning {
-    /// Limits under which nothing could be taken.
+    /// Limits under which nothing could be taken, and times in which nothing could happen.
     pub(crate) fn problems(&self) -> Vec<crate::Problem> {
         let Limits { held, held_bytes, gap } = self.limits;
         let zero = [("held", held == 0), ("held_bytes", held_bytes == 0), ("gap", gap == 0)];
         let zero = zero.into_iter().filter(|(_, zero)| *zero);
-        zero.map(|(name, _)| {
+        let zero = zero.map(|(name, _)| {
             crate::Problem::new(format!("`limits.{name}`"), "is 0, so nothing could be taken; say at least 1")
-        })
-        .collect()
+        });
+        let hasty = self.request_timeout.is_zero().then(|| {
+            crate::Problem::new("`request_timeout`", "is 0, so no reply could come in time; say more")
+        });
+        zero.chain(hasty).collect()
     }
 }

@@ -1,14 +1,21 @@
 //! A broker in memory with something wrong about it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    task::{Context, Poll},
+};
 
+use tokio::time::Instant;
 use typebus::{
     Error, IntoBackend, Result,
     backend::{
-        Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing,
-        Subscription, Topic,
+        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Floor, Intake, Message,
+        Outgoing, Partitions, Plan, Publishing, Room, Subscription, Token, Topic,
     },
 };
+use typebus_tests::Seen;
 
 /// What is wrong with it; everything else goes to the broker of its URL.
 pub(crate) struct Wrapped {
@@ -18,13 +25,24 @@ pub(crate) struct Wrapped {
     pub(crate) publish: fn(&Outgoing) -> Option<Publishing>,
     /// Refuses a subscription.
     pub(crate) subscribe: fn(&Subscription) -> Option<Error>,
+    /// Everything that was to be published.
+    pub(crate) sent: Seen<Outgoing>,
+    /// Deliveries tell how long ago they were published, through any of these.
+    pub(crate) tells_age: bool,
 }
 
 impl Wrapped {
     /// One with which nothing is wrong yet.
     pub(crate) fn new(url: &str) -> Self {
         let inner = url.into_backend().unwrap();
-        Self { capabilities: inner.capabilities(), inner, publish: |_| None, subscribe: |_| None }
+        Self {
+            capabilities: inner.capabilities(),
+            inner,
+            publish: |_| None,
+            subscribe: |_| None,
+            sent: Seen::default(),
+            tells_age: false,
+        }
     }
 }
 
@@ -42,12 +60,17 @@ impl Backend for Wrapped {
     }
 
     fn publish(&self, outgoing: Outgoing) -> Publishing {
+        self.sent.push(outgoing.clone());
+        birthdays().insert(id(&outgoing.message), Instant::now());
         (self.publish)(&outgoing).unwrap_or_else(|| self.inner.publish(outgoing))
     }
 
     fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
         match (self.subscribe)(subscription) {
             Some(error) => Box::pin(async { Err(error) }),
+            None if self.tells_age => Box::pin(async move {
+                Ok(Box::new(Aged(self.inner.subscribe(subscription).await?)) as Box<dyn Consumer>)
+            }),
             None => self.inner.subscribe(subscription),
         }
     }
@@ -72,5 +95,47 @@ impl Backend for Wrapped {
 impl fmt::Debug for Wrapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Wrapped").field(&self.inner).finish()
+    }
+}
+
+/// When messages were published last, by their ids, which no two tests share.
+fn birthdays() -> MutexGuard<'static, HashMap<Vec<u8>, Instant>> {
+    static BIRTHDAYS: LazyLock<Mutex<HashMap<Vec<u8>, Instant>>> = LazyLock::new(Mutex::default);
+    BIRTHDAYS.lock().unwrap()
+}
+
+fn id(message: &Message) -> Vec<u8> {
+    message.attribute(Attribute::Id).unwrap_or_default().to_vec()
+}
+
+/// Its deliveries tell their age.
+#[derive(Debug)]
+struct Aged(Box<dyn Consumer>);
+
+impl Consumer for Aged {
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: Room,
+        into: &mut Vec<Delivery>,
+    ) -> Poll<Result<Intake>> {
+        let polled = self.0.poll_batch(cx, room, into);
+        for delivery in into {
+            let born = birthdays().get(&id(&delivery.message)).copied();
+            delivery.past.get_or_insert_default().age = born.map(|born| born.elapsed());
+        }
+        polled
+    }
+
+    fn settle(&mut self, settled: &[Token], floors: &[Floor]) {
+        self.0.settle(settled, floors);
+    }
+
+    fn release(&mut self, partitions: &Partitions) {
+        self.0.release(partitions);
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.0.poll_close(cx)
     }
 }

@@ -62,7 +62,7 @@ const LAYERS: &[Layer] = &[
         name: "the handler's side",
         modules: &[
             "attempts", "codec", "envelope", "event", "extract", "handler", "input", "metadata", "outcome",
-            "outlet", "outputs", "publish", "scope", "template",
+            "outlet", "outputs", "prepared", "publish", "reply", "scope", "template",
         ],
         sees: &["the words", "the contract", "the handler's side"],
         without: None,
@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "the bus",
-        modules: &["bus", "dead_letters", "plan", "running", "signal", "stats", "testing"],
+        modules: &["bus", "dead_letters", "plan", "request", "running", "signal", "stats", "testing"],
         sees: &[
             "the words",
             "the settings",

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::{
     backend::{Delivery, Room},
+    clock::Moment,
     event::EventDescriptor,
     outputs::Reason,
     policy::Limits,
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) solo: bool,
     /// When its first attempt failed.
     pub(crate) failed_at: Option<SystemTime>,
+    /// A request: from then on nobody waits for the reply, and it is not run.
+    pub(crate) expires: Moment,
 }
 
 impl Entry {
@@ -52,6 +55,7 @@ impl Entry {
             doom: None,
             solo: false,
             failed_at: None,
+            expires: Moment::NEVER,
         }
     }
 }

@@ -21,6 +21,8 @@ const REMEMBERED: usize = 4_096;
 pub(crate) enum Route {
     /// It goes to this handler of the subscription.
     Handler(usize, Option<&'static EventDescriptor>),
+    /// The same, for a request.
+    Request(usize, &'static EventDescriptor),
     /// Its event is not the group's.
     Unhandled,
     /// It can go nowhere but to the dead letters, under the name of this handler.
@@ -48,7 +50,8 @@ struct Table {
 /// An event that a handler takes.
 #[derive(Debug)]
 struct Kind {
-    /// How the headers of its messages begin.
+    /// How the headers of its messages begin. Requests are found by a closer look, so that all others need not be
+    /// asked whether they are one.
     opening: Opening,
     event: &'static EventDescriptor,
     handler: usize,
@@ -62,6 +65,11 @@ impl Routes {
     ) -> Self {
         let exact = (!is_pattern(filter)).then(|| Table::new(filter, filter, &handlers, &known));
         Self { filter: filter.clone(), handlers, known, exact, by_topic: HashMap::new() }
+    }
+
+    /// Whether this handler of the subscription answers a request, which is then all that it takes.
+    pub(crate) fn answers(&self, handler: usize) -> bool {
+        self.handlers.get(handler).is_some_and(|it| it.accepts.iter().any(|event| event.reply.is_some()))
     }
 
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
@@ -78,6 +86,15 @@ impl Routes {
         match self.by_topic.get(&delivery.topic) {
             Some(table) => table.resolve(delivery),
             None => Route::Unhandled,
+        }
+    }
+}
+
+impl Kind {
+    const fn route(&self) -> Route {
+        match self.event.reply {
+            Some(_) => Route::Request(self.handler, self.event),
+            None => Route::Handler(self.handler, Some(self.event)),
         }
     }
 }
@@ -112,7 +129,8 @@ impl Table {
 
     /// An event that a handler takes, and the older versions that it is made from.
     fn add(&mut self, event: &'static EventDescriptor, handler: usize) {
-        self.kinds.push(Kind { opening: Opening::new(event.kind), event, handler });
+        let opening = if event.reply.is_some() { Opening::of_none() } else { Opening::new(event.kind) };
+        self.kinds.push(Kind { opening, event, handler });
         event.upcasts.iter().for_each(|older| self.add(older, handler));
     }
 
@@ -134,10 +152,8 @@ impl Table {
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
         let mut versions = self.kinds.iter().filter(|known| known.event.name == name);
-        if let Some(Kind { event, handler, .. }) =
-            versions.clone().find(|known| known.event.version == version)
-        {
-            return Route::Handler(*handler, Some(event));
+        if let Some(kind) = versions.clone().find(|known| known.event.version == version) {
+            return kind.route();
         }
         if let Some(Kind { handler, .. }) = versions.next() {
             return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, self.known(name, version))));
@@ -164,7 +180,7 @@ impl Table {
             versions.min_by_key(|known| known.event.version)
         });
         match (sole, self.any, self.sole) {
-            (Some(Kind { event, handler, .. }), ..) => Route::Handler(*handler, Some(event)),
+            (Some(kind), ..) => kind.route(),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {

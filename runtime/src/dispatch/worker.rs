@@ -3,6 +3,7 @@
 mod attempts;
 mod intake;
 mod publish;
+mod requests;
 mod settle;
 
 use std::{
@@ -20,7 +21,7 @@ use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
 use crate::{
-    backend::{Consumer, Delivery, Floor, Outgoing, Partitions, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
     dispatch::{
         effects::{Effect, Effects},
@@ -73,6 +74,7 @@ pub(crate) struct Counters {
     pub(crate) skipped: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) retried: AtomicU64,
+    pub(crate) expired: AtomicU64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -83,6 +85,7 @@ struct Tally {
     skipped: u64,
     dead_lettered: u64,
     retried: u64,
+    expired: u64,
 }
 
 impl Tally {
@@ -94,6 +97,7 @@ impl Tally {
             (self.skipped, &counters.skipped),
             (self.dead_lettered, &counters.dead_lettered),
             (self.retried, &counters.retried),
+            (self.expired, &counters.expired),
         ] {
             counter.store(value, Ordering::Release);
         }
@@ -106,6 +110,7 @@ enum End {
     Handled,
     Discarded,
     DeadLettered,
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +173,8 @@ pub(crate) struct Worker {
     retries: RetryClock,
     effects: Effects,
     revocations: Vec<Revocation>,
+    /// Replies to requests that were given up, on their way.
+    refusals: Vec<Publishing>,
     tally: Tally,
     max_message: usize,
     hasher: DefaultHashBuilder,
@@ -198,6 +205,7 @@ impl Worker {
             retries: RetryClock::with_capacity(limits.held),
             effects: Effects::new(limits.held),
             revocations: Vec::new(),
+            refusals: Vec::new(),
             tally: Tally::default(),
             max_message: setup.outlet.backend.capabilities().max_message,
             hasher: DefaultHashBuilder::default(),
@@ -224,6 +232,7 @@ impl Worker {
         progress |= self.launch(cx);
         progress |= self.poll_woken();
         progress |= self.poll_effects();
+        self.poll_refusals(cx);
         self.tell();
         progress |= self.revoke();
         Ok(progress)

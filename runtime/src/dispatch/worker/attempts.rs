@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker, publish::Sent};
+use super::{End, Phase, Worker, publish::Sent, requests::DISCARDED};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
@@ -64,6 +64,12 @@ impl Worker {
         let flush = self.phase == Phase::Ending;
         for handler in 0..self.setup.runners.len() {
             while let Some(id) = self.setup.runners[handler].next(self.now, flush) {
+                if self.held.get(id).is_some_and(|entry| entry.expires <= self.now) {
+                    self.setup.runners[handler].skip();
+                    self.expire(id);
+                    progress = true;
+                    continue;
+                }
                 let doom = self.held.get_mut(id).and_then(|entry| entry.doom.take());
                 if let Some(doom) = doom {
                     self.setup.runners[handler].skip();
@@ -270,8 +276,14 @@ impl Worker {
         let runner = &self.setup.runners[entry.handler];
         let policy = &runner.policy;
         match rejection.outcome {
-            Outcome::Ack => self.settle(id, End::Handled),
-            Outcome::Discard => self.settle(id, End::Discarded),
+            Outcome::Ack => {
+                self.refuse(id, rejection.reason.as_str(), &rejection.error);
+                self.settle(id, End::Handled);
+            }
+            Outcome::Discard => {
+                self.refuse(id, DISCARDED, &rejection.error);
+                self.settle(id, End::Discarded);
+            }
             Outcome::Retry { .. } if entry.attempt < policy.attempts && is_leaving => {
                 self.give_back(id);
             }

@@ -63,6 +63,7 @@ impl Worker {
             Route::Handler(handler, event) => {
                 return self.arrive(handler, event, delivery);
             }
+            Route::Request(handler, event) => return self.take_request(handler, event, delivery),
             Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
@@ -105,7 +106,7 @@ impl Worker {
     }
 
     /// Takes a delivery into the window, and puts it in line behind those of its lane.
-    fn wait_in_lane(&mut self, entry: Entry) -> Result<()> {
+    pub(super) fn wait_in_lane(&mut self, entry: Entry) -> Result<()> {
         let handler = entry.handler;
         let id = self.hold(entry)?;
         self.setup.runners[handler].arrived();

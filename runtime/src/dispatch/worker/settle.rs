@@ -15,6 +15,7 @@ impl Worker {
             End::Handled => self.tally.handled += 1,
             End::Discarded => self.tally.discarded += 1,
             End::DeadLettered => self.tally.dead_lettered += 1,
+            End::Expired => self.tally.expired += 1,
         }
         if self.marks.settle(entry.delivery.token, entry.ticket) {
             self.settled.push(entry.delivery.token);
