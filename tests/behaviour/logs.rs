@@ -23,6 +23,8 @@ use typebus_tests::{
     Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start,
 };
 
+use crate::quotes::{Desk, office};
+
 /// One span or event with its fields, and the fields of the span around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
@@ -364,4 +366,25 @@ async fn what_handlers_are_given_is_shown_without_payload_key_and_headers() {
         assert!(text.contains("order.placed") && text.contains("shop.orders"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("104, 117, 110, 116"), "{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_reply_topic_is_warned_of_and_an_expired_request_noted() {
+    let (capture, _guard) = Capture::start();
+    let (url, desk) = (broker(), Desk::default());
+    let (_bus, running) = office(&url, &desk).await;
+    let foreign = Foreign::connect(&url).unwrap();
+    for (name, value) in [("typebus-reply-to", "shop.orders"), ("typebus-time-to-live", "0")] {
+        let message = foreign.message("prices.quotes").header("ce_type", "get.quote.v1").header(name, value);
+        message.payload(r#"{"number":1,"key":"hunter2","does":[]}"#).send().await.unwrap();
+    }
+    caught_up(&running).await;
+    let [forged] =
+        &capture.named("a request asks for its reply in a way that the bus does not; it gets none")[..]
+    else {
+        panic!("{}", capture.text())
+    };
+    assert_eq!((forged.level, forged.field("reply_to")), (Level::WARN, "shop.orders"));
+    assert_eq!(capture.named("the request expired; it is not run").len(), 1);
+    assert!(!capture.text().contains("hunter2"));
 }

@@ -84,6 +84,7 @@ async fn a_service_may_answer_itself_and_no_pattern_receives_a_reply() {
     let published: Vec<_> = running.stats().published().map(|(topic, n)| (topic.to_owned(), n)).collect();
     let expected = [("dead.alone", 0), ("dead.audit", 2), ("prices.*.stock", 2), ("prices.quotes", 0)];
     assert_eq!(published, expected.map(|(topic, count)| (topic.to_owned(), count)));
+    assert_eq!(running.stats().late_replies(), 0, "one reply to each request");
 }
 
 #[tokio::test(start_paused = true)]

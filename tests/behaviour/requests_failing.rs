@@ -1,13 +1,16 @@
 //! Requests that are not answered: what the caller is told, what expires, and what a reply that cannot be had is worth.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use typebus::{
     Error, ErrorKind, Reason, Tuning,
-    backend::{Outgoing, Publishing},
+    backend::{Outgoing, Publishing, Subscription},
     prelude::*,
     testing::Foreign,
 };
@@ -280,6 +283,59 @@ async fn a_reply_that_cannot_be_published_is_not_sent_again_and_its_request_is_d
 
 fn gone() -> Error {
     Error::new(ErrorKind::Unroutable, "publish", "the topic is gone")
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_cannot_be_read_any_more_end_every_call() {
+    let (url, desk) = (broker(), Desk::default());
+    let (_bus, _office) = office(&url, &desk).await;
+    let backend = able(&url);
+    let breaks = Arc::clone(&backend.breaks);
+    let shop = Bus::<Shop>::builder().connect(backend).await.unwrap();
+    let hanging = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.request(&GetQuote::does([Does::Hang])).await }
+    });
+    desk.gate.crowd(1).await;
+    breaks.store(true, Ordering::Relaxed);
+    let began = Instant::now();
+    for error in [
+        shop.request(&GetQuote::of(2)).await.unwrap_err(),
+        hanging.await.unwrap().unwrap_err(),
+        shop.request(&GetQuote::of(3)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Fatal, "{error}");
+        assert!(error.to_string().contains("the queue was deleted"), "{error}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_of_replies_that_is_refused_fails_the_connect() {
+    let subscribe = |_: &Subscription| Some(Error::new(ErrorKind::Permission, "subscribe", "no"));
+    let refusing = Wrapped { subscribe, ..able("memory:") };
+    let error = Bus::<Shop>::builder().connect(refusing).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Permission, "subscribe"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_outlives_its_bus_and_the_last_of_both_leaves_nothing_behind() {
+    let (name, desk) = (broker(), Desk::default());
+    let url = format!("{name}?partitions=2");
+    let (bus, running) = office(&url, &desk).await;
+    let shop = shop(&url).await;
+    let request = shop.request(&GetQuote::of(1));
+    drop(shop);
+    assert_eq!(request.await.unwrap().cents, 100);
+    patiently(running.stop()).await.unwrap();
+    drop((bus, running));
+    // A broker of that name is there for as long as something is connected to it.
+    patiently(async {
+        while Foreign::connect(format!("{name}?partitions=3")).is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// So many letters, in a reply or in an error.

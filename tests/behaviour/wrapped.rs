@@ -3,13 +3,16 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use tokio::time::Instant;
 use typebus::{
-    Error, IntoBackend, Result,
+    Error, ErrorKind, IntoBackend, Result,
     backend::{
         Attribute, Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Floor, Intake, Message,
         Outgoing, Partitions, Plan, Publishing, Room, Subscription, Token, Topic,
@@ -29,6 +32,8 @@ pub(crate) struct Wrapped {
     pub(crate) sent: Seen<Outgoing>,
     /// Deliveries tell how long ago they were published, through any of these.
     pub(crate) tells_age: bool,
+    /// From then on whoever reads replies is told that it cannot go on.
+    pub(crate) breaks: Arc<AtomicBool>,
 }
 
 impl Wrapped {
@@ -42,6 +47,7 @@ impl Wrapped {
             subscribe: |_| None,
             sent: Seen::default(),
             tells_age: false,
+            breaks: Arc::default(),
         }
     }
 }
@@ -69,7 +75,9 @@ impl Backend for Wrapped {
         match (self.subscribe)(subscription) {
             Some(error) => Box::pin(async { Err(error) }),
             None if self.tells_age => Box::pin(async move {
-                Ok(Box::new(Aged(self.inner.subscribe(subscription).await?)) as Box<dyn Consumer>)
+                let inner = self.inner.subscribe(subscription).await?;
+                let breaks = subscription.filter.starts_with("reply.").then(|| Arc::clone(&self.breaks));
+                Ok(Box::new(Aged { inner, breaks }) as Box<dyn Consumer>)
             }),
             None => self.inner.subscribe(subscription),
         }
@@ -110,7 +118,10 @@ fn id(message: &Message) -> Vec<u8> {
 
 /// Its deliveries tell their age.
 #[derive(Debug)]
-struct Aged(Box<dyn Consumer>);
+struct Aged {
+    inner: Box<dyn Consumer>,
+    breaks: Option<Arc<AtomicBool>>,
+}
 
 impl Consumer for Aged {
     fn poll_batch(
@@ -119,7 +130,10 @@ impl Consumer for Aged {
         room: Room,
         into: &mut Vec<Delivery>,
     ) -> Poll<Result<Intake>> {
-        let polled = self.0.poll_batch(cx, room, into);
+        if self.breaks.as_ref().is_some_and(|breaks| breaks.load(Ordering::Relaxed)) {
+            return Poll::Ready(Err(Error::new(ErrorKind::Permission, "consume", "the queue was deleted")));
+        }
+        let polled = self.inner.poll_batch(cx, room, into);
         for delivery in into {
             let born = birthdays().get(&id(&delivery.message)).copied();
             delivery.past.get_or_insert_default().age = born.map(|born| born.elapsed());
@@ -128,14 +142,14 @@ impl Consumer for Aged {
     }
 
     fn settle(&mut self, settled: &[Token], floors: &[Floor]) {
-        self.0.settle(settled, floors);
+        self.inner.settle(settled, floors);
     }
 
     fn release(&mut self, partitions: &Partitions) {
-        self.0.release(partitions);
+        self.inner.release(partitions);
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.0.poll_close(cx)
+        self.inner.poll_close(cx)
     }
 }
