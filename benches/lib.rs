@@ -206,7 +206,14 @@ impl Consumer for Source {
         let prepared = self.deliveries[begin..].iter().take(left.min(room.count));
         for (position, delivery) in (self.next..).zip(prepared) {
             let token = Token { position, ..delivery.token };
-            into.push(Delivery { token, position: Some(Position::new(position)), ..delivery.clone() });
+            into.push(Delivery {
+                token,
+                topic: delivery.topic.clone(),
+                message: delivery.message.clone(),
+                partition: delivery.partition,
+                position: Some(Position::new(position)),
+                past: None,
+            });
             self.next += 1;
         }
         Poll::Ready(Ok(Intake::Deliveries))

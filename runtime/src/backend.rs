@@ -27,6 +27,7 @@
 use std::{
     fmt,
     future::Future,
+    num::NonZero,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -314,27 +315,28 @@ pub struct Past {
 /// A place in a topic, as the broker counts: a Kafka offset, a stream sequence, a Pulsar message id. Opaque, and
 /// ordered within one partition only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position(u64, u64);
+pub struct Position(NonZero<u64>, u64);
 
 impl Position {
     /// A position that is one number.
     #[must_use]
     pub const fn new(position: u64) -> Self {
-        Self(0, position)
+        Self(NonZero::<u64>::MIN, position)
     }
 
     /// A position of two numbers, the first of which counts more, such as Pulsar's ledger and entry.
     #[must_use]
     pub const fn pair(major: u64, minor: u64) -> Self {
-        Self(major, minor)
+        // One more than it is, so that a delivery without a position is no larger.
+        Self(NonZero::<u64>::MIN.saturating_add(major), minor)
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self(0, position) => write!(f, "{position}"),
-            Self(major, minor) => write!(f, "{major}:{minor}"),
+            Self(NonZero::<u64>::MIN, position) => write!(f, "{position}"),
+            Self(major, minor) => write!(f, "{}:{minor}", major.get() - 1),
         }
     }
 }

@@ -15,13 +15,16 @@ use tokio::sync::watch;
 
 use crate::{
     backend::{Backend, Sender},
+    config::Effective,
     connect::IntoBackend,
     dead_letters::DeadLetters,
     error::{Error, ErrorKind, Result},
     event::{Reply, Request},
     extract::Publisher,
+    hooks::Hooks,
+    options::{Options, Settled},
     outlet::Outlet,
-    plan::{Wiring, dead_letter_topics, plan, problems, wire},
+    plan::{Mounted, Wiring, dead_letter_topics},
     prepared::Prepared,
     publish::{Publish, Receipt},
     request::{Calls, Requesting},
@@ -51,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) tuning: Tuning,
     /// Where the service publishes a request.
     pub(crate) calls: Option<Arc<Calls>>,
+    pub(crate) effective: Effective,
+    pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
 }
@@ -70,7 +75,7 @@ impl<S: Service> Bus<S> {
     /// # }
     /// ```
     pub fn builder() -> Builder<S, NoState> {
-        Builder { state: NoState, tuning: Tuning::default(), service: PhantomData }
+        Builder { state: NoState, options: Options::default(), service: PhantomData }
     }
 
     /// Publishes an event that the service lists under `publishes`. It is encoded at once and sent when awaited.
@@ -181,10 +186,17 @@ impl<S: Service> Bus<S> {
         DeadLetters::new(Arc::clone(&self.core.backend), group, topics)
     }
 
+    /// Every setting of the bus, with its value and where it was said: by default, an attribute, a file, the
+    /// environment or the builder. Without secrets.
+    #[must_use]
+    pub fn effective(&self) -> &Effective {
+        &self.core.effective
+    }
+
     /// Begins to consume.
     ///
     /// # Errors
-    /// `Config`: it was started before; or whatever the broker refuses.
+    /// `Config`: it was started before; `Fatal`: a start hook failed; or whatever the broker refuses.
     ///
     /// # Panics
     /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
@@ -263,7 +275,7 @@ impl fmt::Debug for Core {
 #[must_use = "a builder does nothing until it is connected"]
 pub struct Builder<S, T> {
     state: T,
-    tuning: Tuning,
+    pub(crate) options: Options,
     service: PhantomData<fn(S)>,
 }
 
@@ -273,14 +285,14 @@ impl<S: Service> Builder<S, NoState> {
     where
         S: StateOf<T>,
     {
-        Builder { state, tuning: self.tuning, service: PhantomData }
+        Builder { state, options: self.options, service: PhantomData }
     }
 }
 
 impl<S: Service, T> Builder<S, T> {
-    /// Sets how the bus runs.
+    /// Sets how the bus runs: all of it, so that a configuration says nothing of it any more.
     pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
+        self.options.tuning = Some(tuning);
         self
     }
 
@@ -304,8 +316,10 @@ impl<S: Service, T> Builder<S, T> {
     {
         let mut state = States::default();
         S::collect(self.state, &mut state);
-        let (backend, tuning) = (to.into_backend(), self.tuning);
-        let core = async move { Core::connect(&S::DESCRIPTOR, backend?, state, tuning).await };
+        let mut options = self.options;
+        options.config = options.config.connected_by(to.said());
+        let backend = to.into_backend();
+        let core = Core::connect(&S::DESCRIPTOR, backend, state, options);
         Connecting { core: Box::pin(core), service: PhantomData }
     }
 }
@@ -337,7 +351,7 @@ impl<S: Service, T> fmt::Debug for Builder<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("service", &S::DESCRIPTOR.name)
-            .field("tuning", &self.tuning)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -346,19 +360,14 @@ impl Core {
     /// Checks, provisions, and logs what will be consumed.
     async fn connect(
         service: &'static ServiceDescriptor,
-        backend: Arc<dyn Backend>,
+        backend: Result<Arc<dyn Backend>>,
         state: States,
-        tuning: Tuning,
+        options: Options,
     ) -> Result<Self> {
-        let mut problems = problems(service, backend.system(), &backend.capabilities());
-        problems.extend(tuning.problems());
-        if !problems.is_empty() {
-            return Err(Error::from_problems(ErrorKind::Config, "start", problems).at(backend.system()));
-        }
-        let wirings = wire(service, tuning.limits);
-        let mut plan = plan(service, &wirings);
-        let calls = (!service.requests().is_empty()).then(|| Calls::new(service.name, tuning.limits));
-        plan.subscriptions.extend(calls.iter().map(|(_, subscription)| subscription.clone()));
+        let settled = options.settle(service);
+        let backend = settled.check(service, backend)?;
+        let Settled { tuning, wirings, plan, names, effective, calls, .. } = settled;
+        let backend = names.between(backend, &plan);
         backend.provision(&plan).await?;
         let calls = match calls {
             Some((calls, subscription)) => {
@@ -378,6 +387,8 @@ impl Core {
             wirings,
             tuning,
             calls,
+            effective,
+            hooks: options.hooks,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
         })
@@ -385,7 +396,9 @@ impl Core {
 
     /// It did not start after all.
     pub(crate) fn take_back(&self) {
-        self.started.store(false, Ordering::Release);
+        if !self.hooks.are_spent() {
+            self.started.store(false, Ordering::Release);
+        }
     }
 
     /// Marks the bus as started, once in its life.
@@ -410,8 +423,7 @@ fn announce(service: &ServiceDescriptor, system: &str, wirings: &[Wiring]) {
         "connected"
     );
     for Wiring { subscription, handlers } in wirings {
-        for handler in handlers {
-            let policy = handler.policy;
+        for Mounted { handler, policy } in handlers {
             tracing::info!(
                 service = service.name,
                 messaging.destination.name = %subscription.filter,

@@ -7,14 +7,16 @@ use crate::{
         Backend,
         memory::{Memory, MemoryBackend},
     },
-    error::{Error, ErrorKind, Result},
+    config::Config,
+    error::{Error, ErrorKind, Problem, Result},
 };
 
-/// What [`Builder::connect`](crate::Builder::connect) takes: a URL, typed options such as [`Memory`], or a backend.
+/// What [`Builder::connect`](crate::Builder::connect) takes: a URL, a [`Config`] that says one, typed options such as [`Memory`], or a
+/// backend.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing to connect to",
     label = "not a backend",
-    note = "give a URL such as \"memory:\", typed options such as `Memory`, or an `impl Backend`"
+    note = "give a URL such as \"memory:\", a `&Config`, typed options such as `Memory`, or an `impl Backend`"
 )]
 pub trait IntoBackend {
     /// Reads the options; nothing is contacted yet.
@@ -22,6 +24,12 @@ pub trait IntoBackend {
     /// # Errors
     /// `Config`: the URL or an option is not understood.
     fn into_backend(self) -> Result<Arc<dyn Backend>>;
+
+    /// What it says beside where to connect: the URL, to be shown, and the settings of a configuration.
+    #[doc(hidden)]
+    fn said(&self) -> Config {
+        Config::new()
+    }
 }
 
 impl<B: Backend> IntoBackend for B {
@@ -47,15 +55,46 @@ impl IntoBackend for String {
     fn into_backend(self) -> Result<Arc<dyn Backend>> {
         self.as_str().into_backend()
     }
+
+    fn said(&self) -> Config {
+        Config::of_url(self)
+    }
 }
 
 impl IntoBackend for &String {
     fn into_backend(self) -> Result<Arc<dyn Backend>> {
         self.as_str().into_backend()
     }
+
+    fn said(&self) -> Config {
+        Config::of_url(self)
+    }
+}
+
+/// The URL that it says. The rest of what it says holds too, as if it were given to
+/// [`Builder::config`](crate::Builder::config) last.
+impl IntoBackend for &Config {
+    fn into_backend(self) -> Result<Arc<dyn Backend>> {
+        if let Some(url) = self.url() {
+            return url.into_backend();
+        }
+        // What is wrong with it may be the name of the URL.
+        let none =
+            Problem::new("the configuration", "it says no URL; set `TYPEBUS_URL`, or `url` in the file");
+        let problems = self.problems().iter().cloned().chain([none]).collect();
+        Err(Error::from_problems(ErrorKind::Config, "connect", problems))
+    }
+
+    fn said(&self) -> Config {
+        (*self).clone()
+    }
 }
 
 impl IntoBackend for &str {
+    fn said(&self) -> Config {
+        Config::of_url(self)
+    }
+
     fn into_backend(self) -> Result<Arc<dyn Backend>> {
         // Only the scheme is shown: the rest of a URL may hold a password.
         let scheme = self.split_once(':').map(|(scheme, _)| scheme);

@@ -86,6 +86,12 @@
 //! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
 //! connections close. A second signal does not wait.
 //!
+//! # Configuration
+//!
+//! What an operator decides stands in the environment or in a file: [`Config`]. It says where the broker is, and how
+//! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
+//! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
+//!
 //! # Backends
 //!
 //! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
@@ -93,6 +99,7 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `toml`: [`Config`] from TOML.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -103,18 +110,24 @@ mod bus;
 mod check;
 mod clock;
 mod codec;
+mod config;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod duration;
 mod envelope;
 mod error;
 mod event;
 mod extract;
 mod handler;
+mod hooks;
 mod input;
 mod key;
 mod message;
 mod metadata;
+mod names;
+mod nearest;
+mod options;
 mod outcome;
 mod outlet;
 mod outputs;
@@ -123,6 +136,7 @@ mod policy;
 pub mod prelude;
 mod prepared;
 mod publish;
+mod readiness;
 mod reply;
 mod request;
 mod running;
@@ -141,6 +155,7 @@ pub use bus::{Builder, Bus, Connecting, Runs};
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
+pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
 pub use dispatch::{DeadLetter, Origin};
@@ -158,6 +173,7 @@ pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
 pub use prepared::Prepared;
 pub use publish::{Publish, Receipt};
+pub use readiness::{Health, Readiness};
 pub use request::Requesting;
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]

@@ -321,10 +321,12 @@ pub enum Reason {
     Unhandled,
     /// Too many headers, or headers that cannot be read.
     Headers,
+    /// The process died of it, again and again.
+    Crashed,
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Failed,
         Self::Panicked,
         Self::TimedOut,
@@ -334,6 +336,7 @@ impl Reason {
         Self::UnknownVersion,
         Self::Unhandled,
         Self::Headers,
+        Self::Crashed,
     ];
 
     /// The word that dead letters carry.
@@ -349,6 +352,7 @@ impl Reason {
             Self::UnknownVersion => "unknown-version",
             Self::Unhandled => "unhandled",
             Self::Headers => "headers",
+            Self::Crashed => "crashed",
         }
     }
 

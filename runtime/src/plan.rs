@@ -6,7 +6,7 @@ use crate::{
     backend::{Capabilities, Plan, Subscription},
     error::Problem,
     handler::HandlerDescriptor,
-    policy::{DeadLetterTo, Guarantee, Limits, Order, Start},
+    policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
     service::ServiceDescriptor,
     template,
     topic::{Topic, is_pattern},
@@ -16,25 +16,32 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Wiring {
     pub(crate) subscription: Subscription,
-    pub(crate) handlers: Vec<&'static HandlerDescriptor>,
+    pub(crate) handlers: Vec<Mounted>,
+}
+
+/// A handler with the policy that holds for it, which a configuration may have changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mounted {
+    pub(crate) handler: &'static HandlerDescriptor,
+    pub(crate) policy: Policy,
 }
 
 /// Groups the handlers by (group, topic or pattern); one that names no topic is in one for each topic of its events.
-/// One with `broadcast` is alone.
-pub(crate) fn wire(service: &ServiceDescriptor, limits: Limits) -> Vec<Wiring> {
+/// One with `broadcast` is alone. The policies are in the order of the handlers.
+pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
     type Place = (&'static str, &'static str, Option<&'static str>);
-    let mut wirings: BTreeMap<Place, Vec<&'static HandlerDescriptor>> = BTreeMap::new();
-    for handler in service.handlers {
+    let mut wirings: BTreeMap<Place, Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
         for filter in filters(handler) {
-            let alone = handler.policy.broadcast.then_some(handler.name);
+            let alone = policy.broadcast.then_some(handler.name);
             let sharing = wirings.entry((service.group_of(handler), filter, alone)).or_default();
-            if !sharing.iter().any(|other| other.is(handler)) {
-                sharing.push(handler);
+            if !sharing.iter().any(|other| other.handler.is(handler)) {
+                sharing.push(Mounted { handler, policy: *policy });
             }
         }
     }
-    let wiring = |((group, filter, alone), handlers): (Place, Vec<&'static HandlerDescriptor>)| {
-        let first = handlers.first().map(|handler| handler.policy).unwrap_or(crate::Policy::DEFAULT);
+    let wiring = |((group, filter, alone), handlers): (Place, Vec<Mounted>)| {
+        let first = handlers.first().map(|first| first.policy).unwrap_or(Policy::DEFAULT);
         let (group, filter) = (group.to_owned(), Topic::from_static(filter));
         let (order, start) = (first.order, first.start);
         let subscription =
@@ -126,10 +133,8 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        let later =
-            [("dedupe", handler.policy.dedupe.is_some()), ("breaker", handler.policy.breaker.is_some())];
-        for (argument, _) in later.into_iter().filter(|(_, wanted)| *wanted) {
-            report(format!("`{argument}` is not carried out in this version of typebus; leave it out"));
+        if handler.policy.dedupe.is_some() {
+            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
         }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));

@@ -15,7 +15,7 @@ use crate::{
     event::EventDescriptor,
     message::{Attribute, JSON, Letterhead},
     scope::Scope,
-    topic::{Hashed, Topic},
+    topic::{Hashed, MAX_GROUP, Topic},
 };
 
 /// On a request: the topic of the caller's replies.
@@ -42,7 +42,7 @@ pub(crate) fn is_topic(topic: &str) -> bool {
     let instance = instance.unwrap_or_default();
     first == Some("reply")
         && tokens.next().is_none()
-        && (1..=40).contains(&service.len())
+        && (1..=MAX_GROUP).contains(&service.len())
         && service.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && (1..=32).contains(&instance.len())
         && instance.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

@@ -17,11 +17,12 @@ use tokio::{
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    dispatch::{Conditions, Control, Counters, Permits, Routes, Runner, Setup, Worker},
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
-    plan::Wiring,
+    plan::{Mounted, Wiring},
     policy::Unhandled,
+    readiness::{Health, Readiness},
     scope::Scope,
     stats::{GroupStats, Stats},
     tuning::Tuning,
@@ -30,7 +31,8 @@ use crate::{
 /// Starts several services in one process: `start([&storefront, &billing])`.
 ///
 /// # Errors
-/// `Config`: one of them was started before; or whatever a broker refuses. Nothing keeps running then.
+/// `Config`: one of them was started before; `Fatal`: a start hook failed; or whatever a broker refuses. Nothing keeps
+/// running then.
 ///
 /// # Panics
 /// Outside a tokio runtime with its time driver enabled, as `#[tokio::main]` makes it.
@@ -40,6 +42,9 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     for core in &cores {
         core.begin()?;
         begun.0.push(core);
+    }
+    for core in &cores {
+        core.hooks.run_start(core.service.name).await?;
     }
     let mut consumers: Vec<(usize, &Wiring, Box<dyn Consumer>)> = Vec::new();
     for (at, core) in cores.iter().enumerate() {
@@ -51,40 +56,47 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     drop(begun);
     let mut members = Vec::new();
     let mut workers = Vec::new();
+    let gate = Arc::new(Permits::new(1));
     let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
     for (at, wiring, consumer) in consumers {
         let core = &cores[at];
-        let (control, counters) = (Arc::new(Control::default()), Arc::new(Counters::default()));
-        let runners = wiring.handlers.iter().map(|handler| {
-            let mut shared =
-                core.wirings.iter().filter(|other| other.handlers.iter().any(|h| h.name == handler.name));
-            let permits = shared.nth(1).map(|_| {
-                let free = usize::from(handler.policy.concurrency);
+        let control = Arc::new(Control::new(wiring.handlers.len()));
+        let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
+        let runners = wiring.handlers.iter().map(|Mounted { handler, policy }| {
+            let shares = |other: &&Wiring| other.handlers.iter().any(|h| h.handler.name == handler.name);
+            let permits = core.wirings.iter().filter(shares).nth(1).map(|_| {
+                let free = usize::from(policy.concurrency);
                 let entry = permits.entry((at, handler.name));
                 Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
             });
             let scope = Scope {
                 handler: handler.name,
                 group: wiring.subscription.group.clone(),
-                attempts: handler.policy.attempts,
+                attempts: policy.attempts,
                 state: Arc::clone(&core.state),
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
             };
-            Runner::new(handler, Arc::new(scope), permits)
+            Runner::new(handler, *policy, Arc::new(scope), permits)
         });
         let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
         let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
         workers.push(Worker::new(Setup {
             subscription: wiring.subscription.clone(),
-            routes: Routes::new(&wiring.subscription.filter, wiring.handlers.clone(), known),
+            routes: Routes::new(
+                &wiring.subscription.filter,
+                wiring.handlers.iter().map(|mounted| mounted.handler).collect(),
+                known,
+            ),
             consumer,
             runners,
             unhandled: strictest(wiring),
             outlet: Arc::clone(&core.outlet),
             control: Arc::clone(&control),
             counters: Arc::clone(&counters),
+            conditions: Arc::clone(&conditions),
+            gate: Arc::clone(&gate),
             tuning: core.tuning,
         }));
         let service = core.service.name;
@@ -92,8 +104,10 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
             core: at,
             service,
             subscription: wiring.subscription.clone(),
+            handlers: wiring.handlers.iter().map(|mounted| mounted.handler.name).collect(),
             control,
             counters,
+            conditions,
         });
     }
     let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
@@ -165,7 +179,7 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn strictest(wiring: &Wiring) -> Unhandled {
-    let wishes = wiring.handlers.iter().map(|handler| handler.policy.unhandled);
+    let wishes = wiring.handlers.iter().map(|mounted| mounted.policy.unhandled);
     wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
         (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
         (Unhandled::DeadLetter, _) | (_, Unhandled::DeadLetter) => Unhandled::DeadLetter,
@@ -188,8 +202,11 @@ struct Member {
     core: usize,
     service: &'static str,
     subscription: Subscription,
+    /// In the order in which the worker counts them.
+    handlers: Vec<&'static str>,
     control: Arc<Control>,
     counters: Arc<Counters>,
+    conditions: Arc<Conditions>,
 }
 
 #[derive(Debug)]
@@ -264,6 +281,48 @@ impl Running {
         Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)), late.sum())
     }
 
+    /// Whether the services can take work now, with the reasons where they cannot: a version of an event that this
+    /// program does not read yet (`needs order.placed v2`), a breaker that is open, a dead letter that cannot be
+    /// written for longer than [`unwritable`](Tuning::unwritable), a stop.
+    #[must_use]
+    pub fn ready(&self) -> Readiness {
+        let inner = &self.inner;
+        let mut reasons = inner.ended();
+        if reasons.is_empty() && inner.cores.iter().any(|core| *core.shutdown.borrow()) {
+            reasons.push("the services are being stopped".to_owned());
+        }
+        for Member { core, subscription: Subscription { group, filter, .. }, conditions, .. } in
+            &inner.members
+        {
+            let told = conditions.told(inner.cores[*core].tuning.unwritable);
+            reasons.extend(told.iter().map(|condition| format!("{group} on {filter}: {condition}")));
+        }
+        Readiness::new(reasons)
+    }
+
+    /// Whether the services are alive, with the reasons where they are not: consuming cannot go on, or was stopped.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::new(self.inner.ended())
+    }
+
+    /// Starts no attempt of this handler until it is [resumed](Self::resume). What runs goes on, what arrives is held,
+    /// up to the subscription's limits, and keeps its place in the order of its key.
+    ///
+    /// # Errors
+    /// `Config`: no service has such a handler; the message lists those that there are.
+    pub fn pause(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, true)
+    }
+
+    /// Goes on with a handler that was [paused](Self::pause). One that is not paused is no error.
+    ///
+    /// # Errors
+    /// As for [`pause`](Self::pause).
+    pub fn resume(&self, handler: &str) -> Result<()> {
+        self.inner.pause(handler, false)
+    }
+
     /// Completes when the services have stopped: by [`stop`](Self::stop), because consuming cannot go on, or because
     /// a finite backend has no more.
     ///
@@ -304,6 +363,36 @@ impl Inner {
         self.members.iter().for_each(|member| member.control.stop());
         // A service without subscriptions has no worker whose end would be noticed.
         self.status.send_modify(|_| {});
+    }
+
+    /// Why nothing is consumed any more, if so.
+    fn ended(&self) -> Vec<String> {
+        let status = self.status.borrow();
+        match &status.error {
+            Some(error) => vec![error.to_string()],
+            None if status.closed => vec!["the services have stopped".to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    fn pause(&self, handler: &str, paused: bool) -> Result<()> {
+        let mut found = false;
+        for Member { handlers, control, .. } in &self.members {
+            for (at, _) in handlers.iter().enumerate().filter(|(_, name)| **name == handler) {
+                control.pause(at, paused);
+                found = true;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let mut known: Vec<_> =
+            self.members.iter().flat_map(|member| member.handlers.iter().copied()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let text = format!("there is no handler {handler:?} here; there are: {}", known.join(", "));
+        let operation = if paused { "pause" } else { "resume" };
+        Err(Error::new(ErrorKind::Config, operation, text))
     }
 
     fn is_stopping(&self) -> bool {
@@ -364,10 +453,15 @@ async fn close(inner: Arc<Inner>) {
     let stopping = Instant::now();
     let _ = status.wait_for(done).await;
     for core in &inner.cores {
-        core.outlet.close();
         // The workers may have used up their part; together they keep to the hard cap.
         let Tuning { drain, close, .. } = core.tuning;
         let until = (stopping + drain + close).min(Instant::now() + close);
+        // What the hooks publish is confirmed too, so half of the time is left for that.
+        let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
+        if let Err(error) = core.hooks.run_stop(core.service.name, half).await {
+            inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
+        }
+        core.outlet.close();
         if let Some(calls) = &core.calls {
             // What is late is told by the backend, which closes with it.
             let _ = timeout_at(until, calls.close()).await;

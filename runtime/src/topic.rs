@@ -109,6 +109,13 @@ pub(crate) fn matches(pattern: &str, topic: &str) -> bool {
     tokens.next().is_none()
 }
 
+/// The longest topic in bytes, as in the grammar of literals; as are the others.
+pub(crate) const MAX_BYTES: usize = 180;
+/// The most tokens of a topic.
+pub(crate) const MAX_TOKENS: usize = 16;
+/// The longest name of a group.
+pub(crate) const MAX_GROUP: usize = 40;
+
 /// First tokens that belong to the bus itself.
 pub(crate) const RESERVED: [&str; 2] = ["dead", "reply"];
 
@@ -116,10 +123,6 @@ pub(crate) const RESERVED: [&str; 2] = ["dead", "reply"];
 pub(crate) fn is_reserved(topic: &str) -> bool {
     topic.split('.').next().is_some_and(|first| RESERVED.contains(&first))
 }
-
-/// The longest topic in bytes.
-pub(crate) const MAX_BYTES: usize = 180;
-const MAX_TOKENS: usize = 16;
 
 /// Whether it is a topic that a program may publish on. The macros check literals; this is for what is read.
 pub(crate) fn is_exact(topic: &str) -> bool {

@@ -22,6 +22,10 @@ pub struct Tuning {
     pub close: Duration,
     /// How long running handlers may go on after a revocation: 10 s.
     pub revoke_grace: Duration,
+    /// After so many processes that died of it a delivery is dead-lettered: 3.
+    pub crashes: u32,
+    /// How long a dead letter may be unwritable before the service is not ready: 30 s.
+    pub unwritable: Duration,
     /// How long a request waits for its reply, unless it says so itself: 30 s.
     pub request_timeout: Duration,
 }
@@ -33,6 +37,8 @@ impl Default for Tuning {
             drain: Duration::from_secs(20),
             close: Duration::from_secs(10),
             revoke_grace: Duration::from_secs(10),
+            crashes: 3,
+            unwritable: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
         }
     }

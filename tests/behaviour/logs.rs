@@ -18,12 +18,15 @@ use tracing_subscriber::{
     registry,
     registry::LookupSpan,
 };
-use typebus::{Runs, Tuning, backend::MessageBuilder, prelude::*, testing::Foreign};
+use typebus::{Config, Runs, Tuning, backend::MessageBuilder, prelude::*, testing::Foreign};
 use typebus_tests::{
     Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start,
 };
 
-use crate::quotes::{Desk, office};
+use crate::{
+    config::Secretive,
+    quotes::{Desk, office},
+};
 
 /// One span or event with its fields, and the fields of the span around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -366,6 +369,27 @@ async fn what_handlers_are_given_is_shown_without_payload_key_and_headers() {
         assert!(text.contains("order.placed") && text.contains("shop.orders"), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("104, 117, 110, 116"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn logs_have_no_secret_of_the_configuration() {
+    let (capture, _guard) = Capture::start();
+    let vars = [
+        ("TYPEBUS_TUNING_DRAIN", "1s"),
+        ("TYPEBUS_URL", "kafka://me:hunter2@host"),
+        ("TYPEBUS_HANDLERS_GUARD_CONCURRENCY", "9"),
+    ];
+    let config = Config::from_vars(vars.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let build = || Bus::<Bank>::builder().state(vault()).config(config.clone()).tuning(Tuning::default());
+    let _bus = build().connect(Secretive).await.unwrap();
+    build().connect(&config).await.unwrap_err();
+    let without_effect = "without effect, since the program calls `.tuning(..)`, which says all of it";
+    let told: Vec<_> =
+        capture.named(without_effect).iter().map(|record| record.field("origin").to_owned()).collect();
+    assert_eq!(told, ["TYPEBUS_TUNING_DRAIN"; 2]);
+    let guard = capture.named("subscription").into_iter().find(|record| record.field("handler") == "guard");
+    assert_eq!(guard.unwrap().field("concurrency"), "9", "what is in force is logged");
+    assert!(!capture.text().contains("hunter2"), "{}", capture.text());
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,18 +3,26 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits for the tasks that it spawns")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod at_most_once;
 mod batch;
+mod breaker;
 mod codecs;
+mod config;
+mod config_mistakes;
 mod dead_letters;
 mod delivery;
 mod extractors;
 mod flow;
 mod foreign;
+mod holds;
+mod hooks;
 mod ids;
 mod instances;
 mod logs;
 mod order;
 mod outcomes;
+mod pausing;
+mod prefix;
 mod prepared;
 mod publishing;
 mod quotes;

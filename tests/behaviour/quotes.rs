@@ -47,7 +47,7 @@ pub(crate) struct Desk {
     pub(crate) gate: Gate,
 }
 
-#[handler(retry(attempts = 3, backoff = "1s..1s", jitter = false), timeout = "1h")]
+#[handler(retry(attempts = 3, backoff = "1s..1s", jitter = false), timeout = "1h", unknown_version = dead_letter)]
 pub(crate) async fn quote(
     asked: Envelope<GetQuote>,
     attempt: Attempt,

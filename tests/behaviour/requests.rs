@@ -206,7 +206,7 @@ async fn offers(asked: GetOffers) -> Offers {
     Offers { cents: vec![asked.number; asked.most] }
 }
 
-service! { Market = "market" { handles: [offers] } }
+service! { pub(crate) Market = "market" { handles: [offers] } }
 service! { Old = "old" { publishes: [GetOffersV1] } }
 service! { New = "new" { publishes: [GetOffers] } }
 
@@ -310,6 +310,23 @@ async fn mistakes_appear_at_the_await_and_nothing_is_sent() {
     let tuning = Tuning { request_timeout: Duration::ZERO, ..Tuning::default() };
     let error = Bus::<Shop>::builder().tuning(tuning).connect(able("memory:")).await.unwrap_err();
     assert_eq!(error.problems()[0].place(), "`request_timeout`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_stands_before_the_service_whose_replies_they_are() {
+    let (url, desk) = (broker(), Desk::default());
+    let (asking, answering) = (able(&url), able(&url));
+    let (asked, answered) = (asking.sent.clone(), answering.sent.clone());
+    let office = Bus::<crate::quotes::Office>::builder().state(desk).prefix("staging");
+    let _running = office.connect(answering).await.unwrap().start().await.unwrap();
+    let shop = Bus::<Shop>::builder().prefix("staging").connect(asking).await.unwrap();
+    assert_eq!(shop.request(&GetQuote::of(3)).await.unwrap().cents, 300);
+    assert_eq!(asked.all()[0].topic.as_str(), "staging.prices.quotes");
+    let reply = answered.all()[0].topic.to_string();
+    assert!(reply.starts_with("reply.staging-shop."), "{reply}");
+    // In another environment nobody answers.
+    let elsewhere = Bus::<Shop>::builder().prefix("live").connect(able(&url)).await.unwrap();
+    assert_eq!(elsewhere.request(&GetQuote::of(3)).await.unwrap_err().kind(), ErrorKind::Timeout);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use typebus::{
-    Error, ErrorKind, Reason, Tuning,
+    Config, Error, ErrorKind, Reason, Tuning,
     backend::{Outgoing, Publishing, Subscription},
     prelude::*,
     testing::Foreign,
@@ -18,6 +18,7 @@ use typebus_tests::{Does, broker, caught_up, letters, patiently, start};
 
 use crate::{
     quotes::{Desk, GetQuote, Office, Shop, able, fates, given_up, office, seconds, shop},
+    requests::Market,
     wrapped::Wrapped,
 };
 
@@ -103,10 +104,13 @@ async fn a_time_out_says_what_it_can_and_cannot_tell() {
         assert!(text.contains("get.quote.v1 on prices.quotes") && text.contains("`.timeout(..)`"), "{text}");
     }
     let tuning = Tuning { request_timeout: seconds(3), ..Tuning::default() };
-    let shop = Bus::<Shop>::builder().tuning(tuning).connect(able(&url)).await.unwrap();
-    let began = Instant::now();
-    assert_eq!(shop.request(&GetQuote::of(1)).await.unwrap_err().kind(), ErrorKind::Timeout);
-    assert_eq!(began.elapsed(), seconds(3));
+    let config = Config::from_vars([("TYPEBUS_TUNING_REQUEST_TIMEOUT".into(), "3s".into())]);
+    for builder in [Bus::<Shop>::builder().tuning(tuning), Bus::<Shop>::builder().config(config)] {
+        let shop = builder.connect(able(&url)).await.unwrap();
+        let began = Instant::now();
+        assert_eq!(shop.request(&GetQuote::of(1)).await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(began.elapsed(), seconds(3));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,6 +174,23 @@ async fn a_request_that_expires_between_two_attempts_is_not_run_again() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     caught_up(&running).await;
     assert_eq!((desk.journal.beginnings(), fates(&running)), (vec![(1, 1)], [0, 0, 0, 1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_an_unknown_version_waits_no_longer_than_its_caller() {
+    let url = broker();
+    let market = Bus::<Market>::builder().connect(able(&url)).await.unwrap();
+    let running = market.start().await.unwrap();
+    let foreign = Foreign::connect(&url).unwrap();
+    let message = foreign.message("prices.offers").header("ce_type", "get.offers.v3").key("k");
+    message.header("typebus-time-to-live", "4000").send().await.unwrap();
+    let began = Instant::now();
+    while running.ready().is_ready() {
+        tokio::task::yield_now().await;
+    }
+    caught_up(&running).await;
+    assert_eq!((fates(&running), began.elapsed()), ([0, 0, 0, 1], seconds(4)));
+    assert!(running.ready().is_ready(), "{:?}", running.ready());
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,9 @@ impl Backend for Wrapped {
 
     fn publish(&self, outgoing: Outgoing) -> Publishing {
         self.sent.push(outgoing.clone());
-        birthdays().insert(id(&outgoing.message), Instant::now());
+        if let Some(id) = id(&outgoing.message) {
+            birthdays().insert(id, Instant::now());
+        }
         (self.publish)(&outgoing).unwrap_or_else(|| self.inner.publish(outgoing))
     }
 
@@ -112,8 +114,8 @@ fn birthdays() -> MutexGuard<'static, HashMap<Vec<u8>, Instant>> {
     BIRTHDAYS.lock().unwrap()
 }
 
-fn id(message: &Message) -> Vec<u8> {
-    message.attribute(Attribute::Id).unwrap_or_default().to_vec()
+fn id(message: &Message) -> Option<Vec<u8>> {
+    message.attribute(Attribute::Id).map(<[u8]>::to_vec)
 }
 
 /// Its deliveries tell their age.
@@ -135,8 +137,10 @@ impl Consumer for Aged {
         }
         let polled = self.inner.poll_batch(cx, room, into);
         for delivery in into {
-            let born = birthdays().get(&id(&delivery.message)).copied();
-            delivery.past.get_or_insert_default().age = born.map(|born| born.elapsed());
+            let born = id(&delivery.message).and_then(|id| birthdays().get(&id).copied());
+            if let Some(born) = born {
+                delivery.past.get_or_insert_default().age = Some(born.elapsed());
+            }
         }
         polled
     }

@@ -41,7 +41,7 @@ struct Without {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "the words",
-        modules: &["clock", "error", "key", "message", "policy", "topic"],
+        modules: &["clock", "duration", "error", "key", "message", "nearest", "policy", "topic"],
         sees: &[],
         without: None,
     },
@@ -55,7 +55,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "the backends",
         modules: &["backend/*"],
-        sees: &["backend", "error", "message", "policy", "topic"],
+        sees: &["backend", "duration", "error", "message", "policy", "topic"],
         without: Some(Without { crates: &["serde", "serde_json"], except_in: "config.rs" }),
     },
     Layer {
@@ -74,6 +74,12 @@ const LAYERS: &[Layer] = &[
         without: None,
     },
     Layer {
+        name: "the configuration",
+        modules: &["config"],
+        sees: &["the words", "the settings", "the handler's side", "the program"],
+        without: None,
+    },
+    Layer {
         name: "the dispatch",
         modules: &["dispatch"],
         sees: &["the words", "the settings", "the contract", "the handler's side"],
@@ -81,13 +87,27 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "the bus",
-        modules: &["bus", "dead_letters", "plan", "request", "running", "signal", "stats", "testing"],
+        modules: &[
+            "bus",
+            "dead_letters",
+            "hooks",
+            "names",
+            "options",
+            "plan",
+            "readiness",
+            "request",
+            "running",
+            "signal",
+            "stats",
+            "testing",
+        ],
         sees: &[
             "the words",
             "the settings",
             "the contract",
             "the handler's side",
             "the program",
+            "the configuration",
             "the dispatch",
             "the bus",
             "connect",
@@ -98,7 +118,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "the connecting",
         modules: &["connect"],
-        sees: &["the words", "the contract", "the backends"],
+        sees: &["the words", "the contract", "the backends", "the configuration"],
         without: None,
     },
     Layer {

@@ -16,7 +16,15 @@ const FOR_C: [&str; 8] =
 
 pub(crate) fn check(shell: &Shell) -> Result<()> {
     let messages = shell
-        .cargo(["build", "--example", "hello", "--message-format", "json-render-diagnostics"])
+        .cargo([
+            "build",
+            "-p",
+            "typebus-examples",
+            "--example",
+            "hello",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .output()?;
     let metadata = shell.cargo(["metadata", "--format-version", "1"]).output()?;
     let built = Built::read(&messages)?;
@@ -26,7 +34,7 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
-    shell.cargo(["run", "--quiet", "--example", "hello"]).run()
+    shell.cargo(["run", "--quiet", "-p", "typebus-examples", "--example", "hello"]).run()
 }
 
 /// What cargo says that it built.

@@ -139,6 +139,8 @@ impl PolicyDef {
         };
         field("concurrency", concurrency.map(|number| quote!(#number)));
         field("order", self.order.map(|name| variant("Order", name)));
+        // What is settled before it runs does not come again.
+        let attempts = if self.delivery == Some("AtMostOnce") { Some(1) } else { *attempts };
         field("attempts", attempts.map(|number| quote!(#number)));
         field("backoff", self.expand_backoff(p));
         field("timeout", self.timeout.as_ref().map(|timeout| timeout.expand(p)));

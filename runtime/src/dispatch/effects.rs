@@ -74,6 +74,11 @@ impl Effect {
         text
     }
 
+    /// Whether a publication of it failed before.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// The topic that is being published on.
     pub(crate) fn topic(&self) -> &str {
         self.queue.front().map_or("", |outgoing| &outgoing.topic)

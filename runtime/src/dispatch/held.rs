@@ -28,9 +28,13 @@ pub(crate) struct Entry {
     pub(crate) attempt: u32,
     pub(crate) stage: Stage,
     /// It goes to the dead letters when its turn comes, and is never run.
-    pub(crate) doom: Option<Box<(Reason, String)>>,
+    pub(crate) doom: Option<Box<Doom>>,
     /// A member of a batch that failed: it runs alone now.
     pub(crate) solo: bool,
+    /// A process may have died of it.
+    pub(crate) suspect: bool,
+    /// It was settled before it ran.
+    pub(crate) is_settled: bool,
     /// When its first attempt failed.
     pub(crate) failed_at: Option<SystemTime>,
     /// A request: from then on nobody waits for the reply, and it is not run.
@@ -54,9 +58,33 @@ impl Entry {
             stage,
             doom: None,
             solo: false,
+            suspect: false,
+            is_settled: false,
             failed_at: None,
             expires: Moment::NEVER,
         }
+    }
+}
+
+/// Why a delivery is never run.
+#[derive(Debug)]
+pub(crate) struct Doom {
+    pub(crate) reason: Reason,
+    pub(crate) error: String,
+    pub(crate) held_back: Option<HeldBack>,
+}
+
+/// It waits, since a newer instance may be able to run it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldBack {
+    pub(crate) until: Moment,
+    /// Which of the worker's sightings it belongs to.
+    pub(crate) sighting: usize,
+}
+
+impl Doom {
+    pub(crate) const fn new(reason: Reason, error: String) -> Self {
+        Self { reason, error, held_back: None }
     }
 }
 

@@ -3,6 +3,8 @@
 //! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
 //! drives them. One worker owns one subscription.
 
+mod breaker;
+mod conditions;
 mod dead_letter;
 mod effects;
 mod held;
@@ -18,6 +20,7 @@ mod slots;
 mod watermark;
 mod worker;
 
+pub(crate) use conditions::Conditions;
 pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
 pub(crate) use routes::Routes;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     backend::{Attribute, Delivery, MAX_HEADER_BYTES, MAX_HEADERS, Message},
+    dispatch::held::Doom,
     envelope::split_kind,
     event::EventDescriptor,
     handler::HandlerDescriptor,
@@ -25,8 +26,19 @@ pub(crate) enum Route {
     Request(usize, &'static EventDescriptor),
     /// Its event is not the group's.
     Unhandled,
+    /// It is handled by this handler, but not in this version: a newer one than all that are read, or one between.
+    Unread(usize, Box<Unread>),
     /// It can go nowhere but to the dead letters, under the name of this handler.
-    Doomed(usize, Box<(Reason, String)>),
+    Doomed(usize, Box<Doom>),
+}
+
+/// An event in a version that is not read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) name: String,
+    pub(crate) version: u16,
+    /// What is read, and what this is.
+    pub(crate) error: String,
 }
 
 #[derive(Debug)]
@@ -155,8 +167,13 @@ impl Table {
         if let Some(kind) = versions.clone().find(|known| known.event.version == version) {
             return kind.route();
         }
-        if let Some(Kind { handler, .. }) = versions.next() {
-            return Route::Doomed(*handler, Box::new((Reason::UnknownVersion, self.known(name, version))));
+        if let Some(Kind { handler, .. }) = versions.clone().next() {
+            let error = self.known(name, version);
+            // Nobody will read again what is older than everything that is read.
+            if versions.all(|known| version < known.event.version) {
+                return Route::Doomed(*handler, Box::new(Doom::new(Reason::UnknownVersion, error)));
+            }
+            return Route::Unread(*handler, Box::new(Unread { name: name.to_owned(), version, error }));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
     }
@@ -185,7 +202,7 @@ impl Table {
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {
                 let text = "the message has no `type`, and its topic carries several events".to_owned();
-                Route::Doomed(0, Box::new((Reason::NoType, text)))
+                Route::Doomed(0, Box::new(Doom::new(Reason::NoType, text)))
             }
         }
     }
@@ -206,5 +223,5 @@ fn bad_headers(message: &Message) -> Route {
         },
         |defect| defect.to_string(),
     );
-    Route::Doomed(0, Box::new((Reason::Headers, text)))
+    Route::Doomed(0, Box::new(Doom::new(Reason::Headers, text)))
 }

@@ -14,7 +14,7 @@ use crate::{
         slots::Slots,
     },
     handler::HandlerDescriptor,
-    policy::Policy,
+    policy::{Guarantee, Policy},
     scope::Scope,
 };
 
@@ -34,7 +34,9 @@ pub(crate) struct Runner {
     solo: VecDeque<u32>,
     batch: Option<Assembly>,
     permits: Option<Arc<Permits>>,
-    /// There is neither a batch to collect nor a permit to ask for.
+    /// Nothing of it starts until it is resumed.
+    pub(crate) paused: bool,
+    /// There is neither a batch to collect nor a permit to ask for, and what runs is settled afterwards.
     direct: bool,
 }
 
@@ -49,8 +51,14 @@ struct Assembly {
 }
 
 impl Runner {
-    pub(crate) fn new(handler: &HandlerDescriptor, scope: Arc<Scope>, permits: Option<Arc<Permits>>) -> Self {
-        let policy = handler.policy;
+    /// A runner of the handler under a policy, which need not be the one that its attribute says.
+    pub(crate) fn new(
+        handler: &HandlerDescriptor,
+        policy: Policy,
+        scope: Arc<Scope>,
+        permits: Option<Arc<Permits>>,
+    ) -> Self {
+        let settles_first = policy.delivery == Guarantee::AtMostOnce;
         let count = usize::from(policy.concurrency).max(1);
         let batch = handler.batch.then(|| Assembly {
             max: (policy.batch_max as usize).max(1),
@@ -68,7 +76,8 @@ impl Runner {
             spans: (0..count).map(|_| Span::none()).collect(),
             runnable: VecDeque::new(),
             solo: VecDeque::new(),
-            direct: batch.is_none() && permits.is_none(),
+            paused: false,
+            direct: batch.is_none() && permits.is_none() && !settles_first,
             batch,
             permits,
         }
@@ -78,6 +87,11 @@ impl Runner {
     /// subscription shares the handler's permits.
     pub(crate) fn is_idle(&self) -> bool {
         self.direct && self.runnable.is_empty()
+    }
+
+    /// How many attempts are running.
+    pub(crate) fn running(&self) -> usize {
+        self.slots.busy() - usize::from(self.express.is_some())
     }
 
     /// Whether the handler takes several deliveries at once.

@@ -1,6 +1,8 @@
 //! The loop of one subscription: intake → lanes → attempts → effects → settlement. Compiled once for all handlers.
 
 mod attempts;
+mod care;
+mod hold;
 mod intake;
 mod publish;
 mod requests;
@@ -10,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -20,14 +22,17 @@ use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
+use self::{care::Care, hold::Sighting};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Outgoing, Partitions, Publishing, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
     dispatch::{
+        conditions::Conditions,
         effects::{Effect, Effects},
         held::Held,
         lanes::Lanes,
         marks::Marks,
+        permits::Permits,
         retry::RetryClock,
         routes::Routes,
         runner::Runner,
@@ -42,25 +47,50 @@ use crate::{
 const ROUNDS: usize = 4;
 
 /// What the bus tells a worker, from any thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Control {
-    wish: AtomicU8,
+    /// Bits.
+    wishes: AtomicU8,
+    /// By handler of the subscription.
+    paused: Box<[AtomicBool]>,
     waker: AtomicWaker,
 }
 
 const STOP: u8 = 1;
 const HURRY: u8 = 2;
+const PAUSE: u8 = 4;
 
 impl Control {
+    /// For a subscription with so many handlers.
+    pub(crate) fn new(handlers: usize) -> Self {
+        let paused = (0..handlers).map(|_| AtomicBool::new(false)).collect();
+        Self { wishes: AtomicU8::new(0), paused, waker: AtomicWaker::new() }
+    }
+
     /// Drain and close.
     pub(crate) fn stop(&self) {
-        self.wish.fetch_max(STOP, Ordering::AcqRel);
-        self.waker.wake();
+        self.wish(STOP);
     }
 
     /// Do not wait for what runs: settle what is done, and close.
     pub(crate) fn hurry(&self) {
-        self.wish.fetch_max(HURRY, Ordering::AcqRel);
+        self.wish(STOP | HURRY);
+    }
+
+    /// Start no attempt of a handler until it is resumed.
+    pub(crate) fn pause(&self, handler: usize, paused: bool) {
+        if let Some(flag) = self.paused.get(handler) {
+            flag.store(paused, Ordering::Release);
+            self.wish(PAUSE);
+        }
+    }
+
+    pub(crate) fn is_paused(&self, handler: usize) -> bool {
+        self.paused.get(handler).is_some_and(|flag| flag.load(Ordering::Acquire))
+    }
+
+    fn wish(&self, bits: u8) {
+        self.wishes.fetch_or(bits, Ordering::AcqRel);
         self.waker.wake();
     }
 }
@@ -157,6 +187,9 @@ pub(crate) struct Setup {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) control: Arc<Control>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) conditions: Arc<Conditions>,
+    /// Of the whole process: one suspect at a time.
+    pub(crate) gate: Arc<Permits>,
     pub(crate) tuning: Tuning,
 }
 
@@ -175,6 +208,12 @@ pub(crate) struct Worker {
     revocations: Vec<Revocation>,
     /// Replies to requests that were given up, on their way.
     refusals: Vec<Publishing>,
+    care: Care,
+    /// Nothing asks for care; read once per round.
+    calm: bool,
+    /// Deliveries may run as they arrive: it is calm, and nothing ends.
+    express: bool,
+    sightings: Vec<Sighting>,
     tally: Tally,
     max_message: usize,
     hasher: DefaultHashBuilder,
@@ -190,6 +229,7 @@ pub(crate) struct Worker {
     finished: Vec<(Effect, Result<()>)>,
     settled: Vec<Token>,
     floors: Vec<Floor>,
+    notes: Vec<Note>,
 }
 
 impl Worker {
@@ -206,6 +246,10 @@ impl Worker {
             effects: Effects::new(limits.held),
             revocations: Vec::new(),
             refusals: Vec::new(),
+            care: Care::NONE,
+            calm: true,
+            express: true,
+            sightings: Vec::new(),
             tally: Tally::default(),
             max_message: setup.outlet.backend.capabilities().max_message,
             hasher: DefaultHashBuilder::default(),
@@ -219,6 +263,7 @@ impl Worker {
             finished: Vec::new(),
             settled: Vec::new(),
             floors: Vec::new(),
+            notes: Vec::new(),
             setup,
         }
     }
@@ -227,9 +272,11 @@ impl Worker {
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool> {
         self.now = self.clock.now();
         let mut progress = self.obey();
+        self.calm = self.care.is_none();
+        self.express = self.calm && self.phase == Phase::Running;
         progress |= self.intake(cx)?;
         progress |= self.wake_due();
-        progress |= self.launch(cx);
+        progress |= self.launch(cx)?;
         progress |= self.poll_woken();
         progress |= self.poll_effects();
         self.poll_refusals(cx);
@@ -243,23 +290,27 @@ impl Worker {
     }
 
     fn obey(&mut self) -> bool {
-        let wish = self.setup.control.wish.load(Ordering::Acquire);
-        match (wish, self.phase) {
-            (STOP, Phase::Running | Phase::Ending) => {
-                self.phase = Phase::Draining(self.now + self.setup.tuning.drain);
+        let control = &self.setup.control;
+        let wishes = control.wishes.load(Ordering::Acquire);
+        if wishes == 0 {
+            return false;
+        }
+        if wishes & PAUSE != 0 {
+            control.wishes.fetch_and(!PAUSE, Ordering::AcqRel);
+            self.pause();
+        }
+        let until = if wishes & HURRY != 0 { self.now } else { self.now + self.setup.tuning.drain };
+        match self.phase {
+            Phase::Running | Phase::Ending if wishes & STOP != 0 => {
+                self.phase = Phase::Draining(until);
                 self.abandon(&Partitions::All, false);
                 true
             }
-            (HURRY, Phase::Running | Phase::Ending) => {
-                self.phase = Phase::Draining(self.now);
-                self.abandon(&Partitions::All, false);
-                true
-            }
-            (HURRY, Phase::Draining(until)) if until > self.now => {
+            Phase::Draining(before) if wishes & HURRY != 0 && before > self.now => {
                 self.phase = Phase::Draining(self.now);
                 true
             }
-            _ => false,
+            Phase::Running | Phase::Ending | Phase::Draining(_) | Phase::Closing(_) => wishes & PAUSE != 0,
         }
     }
 
@@ -280,6 +331,7 @@ impl Worker {
             _ => return false,
         }
         self.tell();
+        self.pass_on();
         self.phase = Phase::Closing(self.now + self.setup.tuning.close);
         true
     }
@@ -294,7 +346,9 @@ impl Worker {
             Phase::Running | Phase::Ending => None,
         };
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
-        let others = [self.retries.next(), self.effects.next(), phase];
+        // One that is due and has not started waits for what runs, not for a moment.
+        let probe = self.care.breaker.next().filter(|probe| *probe > self.now);
+        let others = [self.retries.next(), self.effects.next(), phase, probe];
         deadlines.chain(revocations).chain(others.into_iter().flatten()).min()
     }
 

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::SYSTEM;
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::{
+    duration,
+    error::{Error, ErrorKind, Problem, Result},
+};
 
 /// The options of a broker in memory.
 ///
@@ -141,7 +144,7 @@ impl Memory {
             differ("partitions", &self.partitions, &existing.partitions),
             differ("capacity", &self.capacity, &existing.capacity),
             differ("capacity_bytes", &self.capacity_bytes, &existing.capacity_bytes),
-            differ("full_after", &Shown(self.full_after), &Shown(existing.full_after)),
+            differ("full_after", &duration::Shown(self.full_after), &duration::Shown(existing.full_after)),
             differ("max_message", &self.max_message, &existing.max_message),
         ]
         .into_iter()
@@ -156,7 +159,7 @@ impl Memory {
             "capacity" => self.capacity = number(value)?,
             "capacity_bytes" => self.capacity_bytes = number(value)?,
             "max_message" => self.max_message = number(value)?,
-            "full_after" => self.full_after = duration(value)?,
+            "full_after" => self.full_after = duration::read(value)?,
             "profile" => {
                 return Err(format!(
                     "profiles come in a later version: this one cannot behave like `{value}`; leave it out, and \
@@ -207,29 +210,4 @@ fn is_name(name: &str) -> bool {
 
 fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
     value.parse().map_err(|_| format!("`{value}` is not a number that fits; write digits only"))
-}
-
-fn duration(value: &str) -> Result<Duration, String> {
-    let wrong =
-        || format!("`{value}` is not a duration; write an integer and ms, s, m, h or d, such as `30s`");
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let (amount, unit) = value.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    let amount: u64 = amount.parse().map_err(|_| wrong())?;
-    amount.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
-}
-
-struct Shown(Duration);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
 }

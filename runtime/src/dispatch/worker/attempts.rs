@@ -11,14 +11,16 @@ use super::{End, Phase, Worker, publish::Sent, requests::DISCARDED};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
-        held::{Entry, Held, Stage},
+        held::{Entry, Held, HeldBack, Stage},
         retry::{LONGEST_AFTER, delay},
         runner::Runner,
     },
+    error::Result,
     event::EventDescriptor,
     input::{Arrival, Incoming},
     outcome::Outcome,
     outputs::{Others, Outbox, Reason, Rejection},
+    policy::Guarantee,
     scope::Scope,
 };
 
@@ -56,10 +58,10 @@ impl Worker {
         progress
     }
 
-    pub(super) fn launch(&mut self, cx: &Context<'_>) -> bool {
+    pub(super) fn launch(&mut self, cx: &mut Context<'_>) -> Result<bool> {
         let mut progress = false;
         if !self.is_starting() {
-            return false;
+            return Ok(false);
         }
         let flush = self.phase == Phase::Ending;
         for handler in 0..self.setup.runners.len() {
@@ -70,13 +72,14 @@ impl Worker {
                     progress = true;
                     continue;
                 }
-                let doom = self.held.get_mut(id).and_then(|entry| entry.doom.take());
-                if let Some(doom) = doom {
+                if self.held.get(id).is_some_and(|entry| entry.doom.is_some()) {
                     self.setup.runners[handler].skip();
-                    let (reason, error) = *doom;
-                    self.bury(id, reason, &error, 0);
+                    self.meet_doom(id);
                     progress = true;
                     continue;
+                }
+                if !self.calm && !self.may_start(handler, id, cx)? {
+                    break;
                 }
                 let runner = &mut self.setup.runners[handler];
                 let Some(slot) = runner.acquire(cx.waker()) else { break };
@@ -85,7 +88,21 @@ impl Worker {
                 progress = true;
             }
         }
-        progress
+        Ok(progress)
+    }
+
+    /// The turn of a delivery that is never run: it is given up, unless it still waits for a newer instance.
+    fn meet_doom(&mut self, id: u32) {
+        let Some(entry) = self.held.get_mut(id) else { return };
+        let held_back = entry.doom.as_ref().and_then(|doom| doom.held_back);
+        if let Some(HeldBack { until, .. }) = held_back.filter(|held_back| held_back.until > self.now) {
+            entry.stage = Stage::Sleeping;
+            self.retries.sleep(id, until.min(entry.expires));
+        } else if let Some(doom) = entry.doom.take() {
+            let attempts = entry.attempt - 1;
+            self.lose_sight(&doom);
+            self.bury(id, doom.reason, &doom.error, attempts);
+        }
     }
 
     /// Runs the first attempt of a delivery as it arrives, where nothing stands before it. One that finishes in its
@@ -97,10 +114,7 @@ impl Worker {
         delivery: &Delivery,
     ) -> AtOnce {
         let runner = &mut self.setup.runners[handler];
-        if self.phase != Phase::Running
-            || !runner.is_idle()
-            || !(self.lanes.is_empty() || self.is_lane_free(delivery))
-        {
+        if !self.express || !runner.is_idle() || !(self.lanes.is_empty() || self.is_lane_free(delivery)) {
             return AtOnce::Wait;
         }
         let Self { setup, outgoing, .. } = self;
@@ -168,6 +182,9 @@ impl Worker {
     }
 
     fn start(&mut self, handler: usize, slot: usize) {
+        if self.setup.runners[handler].policy.delivery == Guarantee::AtMostOnce {
+            self.settle_first(handler, slot);
+        }
         let Self { setup, held, outgoing, .. } = self;
         let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
         for id in &members[slot] {
@@ -252,6 +269,9 @@ impl Worker {
         let runner = &mut self.setup.runners[handler];
         let mut members = std::mem::take(&mut runner.members[slot]);
         runner.release(slot);
+        if !self.calm {
+            members.iter().for_each(|id| self.survived(*id));
+        }
         match result {
             Ok(()) if self.outgoing.is_empty() => {
                 members.iter().for_each(|id| self.settle(*id, End::Handled));
@@ -272,6 +292,18 @@ impl Worker {
     /// A single delivery failed.
     pub(super) fn reject(&mut self, id: u32, rejection: Rejection) {
         let is_leaving = self.is_leaving(id);
+        let Some(entry) = self.held.get_mut(id) else { return };
+        let runner = &self.setup.runners[entry.handler];
+        let policy = &runner.policy;
+        if !self.calm {
+            let handler = entry.handler;
+            match rejection.outcome {
+                Outcome::Ack | Outcome::Discard => self.worked(),
+                Outcome::DeadLetter if rejection.reason == Reason::Failed => self.worked(),
+                Outcome::Retry { .. } if entry.attempt < policy.attempts => self.probe_failed(handler),
+                Outcome::Retry { .. } | Outcome::DeadLetter => {}
+            }
+        }
         let Some(entry) = self.held.get_mut(id) else { return };
         let runner = &self.setup.runners[entry.handler];
         let policy = &runner.policy;
@@ -309,7 +341,9 @@ impl Worker {
                 self.tally.retried += 1;
                 self.retries.sleep(id, self.now + wait);
             }
+            Outcome::Retry { .. } if self.is_kept(id) => {}
             Outcome::Retry { .. } | Outcome::DeadLetter => {
+                let Some(entry) = self.held.get(id) else { return };
                 // What could not be read was never run.
                 let attempts = entry.attempt - u32::from(rejection.reason == Reason::Undecodable);
                 self.bury(id, rejection.reason, &rejection.error, attempts);
@@ -326,7 +360,12 @@ impl Worker {
             error = rejection.error,
             "the batch failed and will be repeated item by item"
         );
+        let is_over = self.is_settled_first(members);
         for id in members {
+            if is_over {
+                self.bury(*id, rejection.reason, &rejection.error, 1);
+                continue;
+            }
             if self.is_leaving(*id) {
                 self.give_back(*id);
                 continue;

@@ -9,7 +9,7 @@ use super::{Phase, Revocation, Worker, attempts::AtOnce};
 use crate::{
     backend::{Attribute, Delivery, Intake, Room},
     dispatch::{
-        held::{Entry, Stage},
+        held::{Doom, Entry, Stage},
         routes::Route,
     },
     error::{Error, ErrorKind, Result},
@@ -22,6 +22,7 @@ impl Worker {
     pub(super) fn intake(&mut self, cx: &mut Context<'_>) -> Result<bool> {
         let room = match self.phase {
             _ if self.ended => return Ok(false),
+            Phase::Running if self.is_all_paused() => Room::NONE,
             Phase::Running => self.held.room(self.marks.widest_gap()),
             Phase::Draining(_) => Room::NONE,
             Phase::Ending | Phase::Closing(_) => return Ok(false),
@@ -45,6 +46,8 @@ impl Worker {
             }
             Intake::Lost(partitions) => {
                 self.abandon(&partitions, true);
+                // Whoever has them now is told nothing by us.
+                self.notes.retain(|note| !partitions.contains(note.token.partition));
                 self.marks.forget(&partitions);
                 self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
             }
@@ -65,6 +68,7 @@ impl Worker {
             }
             Route::Request(handler, event) => return self.take_request(handler, event, delivery),
             Route::Doomed(handler, doom) => (handler, None, doom),
+            Route::Unread(handler, unread) => (handler, None, Box::new(self.hold_back(handler, *unread))),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
@@ -73,12 +77,13 @@ impl Worker {
                 }
                 Unhandled::DeadLetter => {
                     let error = format!("group {} does not handle it", self.setup.subscription.group);
-                    (0, None, Box::new((Reason::Unhandled, error)))
+                    (0, None, Box::new(Doom::new(Reason::Unhandled, error)))
                 }
                 Unhandled::Stop => return Err(self.unhandled(delivery)),
             },
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
+        let expires = self.expiry_of_doomed(handler, &doom, delivery);
+        self.wait_in_lane(Entry { doom: Some(doom), expires, ..Entry::new(delivery.clone(), handler, event) })
     }
 
     fn arrive(
@@ -87,6 +92,9 @@ impl Worker {
         event: Option<&'static EventDescriptor>,
         delivery: &Delivery,
     ) -> Result<()> {
+        if delivery.past.is_some() {
+            return self.arrive_with_past(handler, event, delivery);
+        }
         let at_once = self.run_at_once(handler, event, delivery);
         if matches!(at_once, AtOnce::Done) {
             return Ok(());
@@ -174,7 +182,7 @@ impl Worker {
     }
 
     /// What the consumer says cannot be healed, so the bus cannot go on, whatever kind of error it is.
-    fn fatal(&self, error: Error) -> Error {
+    pub(super) fn fatal(&self, error: Error) -> Error {
         let (group, topic) = (&self.setup.subscription.group, &self.setup.subscription.filter);
         let text = format!("group {group} cannot go on with {topic}: {error}");
         Error::new(ErrorKind::Fatal, "consume", text).at(self.setup.outlet.backend.system()).because(error)

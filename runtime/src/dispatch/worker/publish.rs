@@ -4,6 +4,7 @@ use super::{End, Worker, attempts::id_of};
 use crate::{
     backend::{Outgoing, Publishing, Sender},
     dispatch::{
+        conditions::Condition,
         dead_letter::Obituary,
         effects::{Effect, Purpose, is_permanent},
         held::Stage,
@@ -139,6 +140,9 @@ impl Worker {
                         Purpose::Outputs => End::Handled,
                         Purpose::DeadLetter(_) => End::DeadLettered,
                     };
+                    if end == End::DeadLettered && effect.has_failed() {
+                        self.setup.conditions.remove(|known| matches!(known, Condition::Unwritable { .. }));
+                    }
                     effect.members.iter().for_each(|id| self.settle(*id, end));
                 }
                 Err(error) => self.failed(effect, error),
@@ -167,6 +171,7 @@ impl Worker {
         }
         if let Purpose::DeadLetter(reason) = effect.purpose {
             tracing::error!(%group, %topic, %reason, %error, "the dead letter cannot be written; it is tried until it can");
+            self.setup.conditions.add(Condition::Unwritable { topic: topic.to_owned() });
         } else {
             tracing::warn!(%group, %topic, %error, "what a handler returned is not confirmed; it is sent again");
         }

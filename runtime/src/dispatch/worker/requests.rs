@@ -9,7 +9,10 @@ use super::{End, Worker, attempts::id_of};
 use crate::{
     backend::{Delivery, Publishing},
     clock::Moment,
-    dispatch::{effects::Effect, held::Entry},
+    dispatch::{
+        effects::Effect,
+        held::{Doom, Entry},
+    },
     envelope::Cause,
     error::{Error, Result},
     event::EventDescriptor,
@@ -29,25 +32,48 @@ impl Worker {
         event: &'static EventDescriptor,
         delivery: &Delivery,
     ) -> Result<()> {
-        let mut expires = Moment::NEVER;
-        if let Some(time_to_live) = reply::time_to_live(&delivery.message) {
-            let age = delivery.past.as_ref().and_then(|past| past.age).unwrap_or_default();
-            expires = self.now + time_to_live.saturating_sub(age);
-        }
+        let expires = self.expiry(delivery);
         if expires <= self.now {
             log_expired(delivery);
             self.tally.expired += 1;
             self.pass(delivery.token);
             return Ok(());
         }
-        self.wait_in_lane(Entry { expires, ..Entry::new(delivery.clone(), handler, Some(event)) })
+        let mut entry = match delivery.past {
+            Some(_) => self.with_past(handler, Some(event), delivery),
+            None => Entry::new(delivery.clone(), handler, Some(event)),
+        };
+        if entry.doom.is_none() {
+            entry.expires = expires;
+        }
+        self.wait_in_lane(entry)
+    }
+
+    /// From when on nobody waits for the reply.
+    fn expiry(&self, delivery: &Delivery) -> Moment {
+        reply::time_to_live(&delivery.message).map_or(Moment::NEVER, |time_to_live| {
+            let age = delivery.past.as_ref().and_then(|past| past.age).unwrap_or_default();
+            self.now + time_to_live.saturating_sub(age)
+        })
+    }
+
+    /// The same for what is never run here: a request that waits for a newer instance waits no longer than its caller.
+    pub(super) fn expiry_of_doomed(&self, handler: usize, doom: &Doom, delivery: &Delivery) -> Moment {
+        match doom.held_back {
+            Some(_) if self.setup.routes.answers(handler) => self.expiry(delivery),
+            Some(_) | None => Moment::NEVER,
+        }
     }
 
     /// Settles a request that expired while it waited for its turn.
     #[cold]
     pub(super) fn expire(&mut self, id: u32) {
-        if let Some(entry) = self.held.get(id) {
+        self.survived(id);
+        if let Some(entry) = self.held.get_mut(id) {
             log_expired(&entry.delivery);
+            if let Some(doom) = entry.doom.take() {
+                self.lose_sight(&doom);
+            }
         }
         self.settle(id, End::Expired);
     }

@@ -12,17 +12,40 @@ impl Worker {
     pub(super) fn settle(&mut self, id: u32, end: End) {
         let Some(entry) = self.held.remove(id) else { return };
         match end {
-            End::Handled => self.tally.handled += 1,
+            End::Handled => {
+                self.tally.handled += 1;
+                if !self.calm {
+                    self.worked();
+                }
+            }
             End::Discarded => self.tally.discarded += 1,
             End::DeadLettered => self.tally.dead_lettered += 1,
             End::Expired => self.tally.expired += 1,
         }
-        if self.marks.settle(entry.delivery.token, entry.ticket) {
+        if !entry.is_settled && self.marks.settle(entry.delivery.token, entry.ticket) {
             self.settled.push(entry.delivery.token);
         }
         if let Some(next) = self.lanes.remove(id) {
             self.enqueue(next);
         }
+    }
+
+    /// Settles what is in a slot before it runs, and tells so: it will not come again.
+    pub(super) fn settle_first(&mut self, handler: usize, slot: usize) {
+        for id in &self.setup.runners[handler].members[slot] {
+            let Some(entry) = self.held.get_mut(*id) else { continue };
+            if !std::mem::replace(&mut entry.is_settled, true)
+                && self.marks.settle(entry.delivery.token, entry.ticket)
+            {
+                self.settled.push(entry.delivery.token);
+            }
+        }
+        self.tell();
+    }
+
+    /// Whether deliveries were settled before they ran.
+    pub(super) fn is_settled_first(&self, members: &[u32]) -> bool {
+        members.first().and_then(|id| self.held.get(*id)).is_some_and(|entry| entry.is_settled)
     }
 
     /// Settles a delivery that never was in the window.
@@ -70,6 +93,7 @@ impl Worker {
             if entry.stage == Stage::Sleeping {
                 self.retries.cancel(*id);
             }
+            self.let_go(*id, &entry);
             heads.extend(self.lanes.remove(*id));
         }
         for id in left {
@@ -114,9 +138,19 @@ impl Worker {
 
     /// Drops one delivery unsettled, whose attempt failed and cannot be repeated here.
     pub(super) fn give_back(&mut self, id: u32) {
-        self.held.remove(id);
+        if let Some(entry) = self.held.remove(id) {
+            self.let_go(id, &entry);
+        }
         if let Some(next) = self.lanes.remove(id) {
             self.enqueue(next);
+        }
+    }
+
+    /// Tells the consumer what is known of what is given back.
+    pub(super) fn pass_on(&mut self) {
+        if !self.notes.is_empty() {
+            self.setup.consumer.note(&self.notes);
+            self.notes.clear();
         }
     }
 
@@ -134,6 +168,7 @@ impl Worker {
             let Revocation { partitions, .. } = self.revocations.remove(at);
             self.abandon(&partitions, true);
             self.tell();
+            self.pass_on();
             self.setup.consumer.release(&partitions);
             self.marks.forget(&partitions);
             progress = true;
