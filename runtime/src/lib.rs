@@ -69,7 +69,7 @@
 //! * **At least once.** A delivery is settled only after its handler finished and every event that it returned is
 //!   confirmed, or after its dead letter is confirmed.
 //! * **Nothing is lost silently, loops for ever, or is settled twice.** Every delivery ends as handled, discarded, skipped
-//!   or dead-lettered, and is counted: [`Running::stats`].
+//!   or dead-lettered, or, if it is a request, expired, and is counted: [`Running::stats`].
 //! * **Key order.** Per subscription, topic and key nothing starts before every earlier delivery is settled. A retry holds
 //!   only its own key; a dead letter lets the key go on. No key, no order.
 //! * **Bounded.** At most [`Limits`] deliveries are taken and not settled.

@@ -170,9 +170,11 @@ async fn a_request_that_expires_between_two_attempts_is_not_run_again() {
     let (url, desk) = (broker(), Desk::default());
     let (_bus, running) = office(&url, &desk).await;
     let shop = shop(&url).await;
-    let error = shop.request(&GetQuote::does([Does::FailFor(5_000)])).timeout(seconds(4)).await.unwrap_err();
+    let began = Instant::now();
+    let error = shop.request(&GetQuote::does([Does::FailFor(50_000)])).timeout(seconds(4)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     caught_up(&running).await;
+    assert_eq!(began.elapsed(), seconds(4), "nor does it hold up its key");
     assert_eq!((desk.journal.beginnings(), fates(&running)), (vec![(1, 1)], [0, 0, 0, 1]));
 }
 

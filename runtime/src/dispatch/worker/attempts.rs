@@ -339,7 +339,8 @@ impl Worker {
                 entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
-                self.retries.sleep(id, self.now + wait);
+                // A request that will not be repeated in time need not hold its lane for longer.
+                self.retries.sleep(id, (self.now + wait).min(entry.expires));
             }
             Outcome::Retry { .. } if self.is_kept(id) => {}
             Outcome::Retry { .. } | Outcome::DeadLetter => {
