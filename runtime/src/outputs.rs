@@ -1,6 +1,6 @@
 //! What a handler returns: events to publish, or an error that decides.
 
-use std::{cell::OnceCell, fmt, sync::Arc};
+use std::{any::Any, cell::OnceCell, fmt, sync::Arc};
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::{
     backend::{Delivery, Outgoing, Sender},
     codec::DecodeError,
     envelope::{Cause, Identity, Stamp},
-    event::{EventSet, Events, Exactly, NoReply, Reply},
+    event::{EventSet, Events, Exactly, NoReply},
     outcome::{HandlerError, Outcome},
     reply::Asked,
     scope::Scope,
@@ -150,7 +150,7 @@ impl<O: Outputs> Settles<NoReply> for Returned<O> {
     }
 }
 
-impl<R: Reply, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
+impl<R: 'static, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
     fn settle(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
         outbox.reply(&self.0.answer()?)
     }
@@ -195,9 +195,9 @@ impl<'a> Outbox<'a> {
     }
 
     /// Adds the reply to a request, if somebody waits for one.
-    fn reply<R: Reply>(&mut self, reply: &R) -> Result<(), Rejection> {
+    fn reply(&mut self, reply: &dyn Any) -> Result<(), Rejection> {
         let Some(asked) = Asked::by(self.cause.delivery) else { return Ok(()) };
-        let written = asked.reply(self.scope, self.cause, |into| reply.write(into));
+        let written = asked.reply(self.scope, self.cause, reply);
         self.outgoing.push(written.map_err(|error| Rejection::unpublishable(&error))?);
         Ok(())
     }

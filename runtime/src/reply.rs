@@ -5,7 +5,7 @@
 //! `.reply`, in the request's version (`get.quote.reply.v1`), its payload is JSON, and it repeats the name of the call.
 //! A reply with a reason has no payload: the request was given up, and says why.
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use crate::{
     backend::{Delivery, Message, Outgoing, Sender},
@@ -94,15 +94,14 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The reply with this payload.
-    pub(crate) fn reply(
-        &self,
-        scope: &Scope,
-        cause: Cause<'_>,
-        payload: impl FnOnce(&mut Vec<u8>) -> Result<(), BoxError>,
-    ) -> Result<Outgoing> {
+    /// The reply with this payload, which is what the request names.
+    pub(crate) fn reply(&self, scope: &Scope, cause: Cause<'_>, reply: &dyn Any) -> Result<Outgoing> {
         let mut encoded = Encoded::default();
-        encoded.builder.payload(payload).map_err(|error| {
+        let written = encoded.builder.payload(|into| match scope.write_reply {
+            Some(write) => write(reply, into),
+            None => Err(BoxError::from("its handler takes no request")),
+        });
+        written.map_err(|error| {
             let text = format!("the reply cannot be written as JSON: {error}");
             Error::new(ErrorKind::Encode, "reply", text).because(error)
         })?;

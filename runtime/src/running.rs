@@ -73,6 +73,7 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
                 handler: handler.name,
                 group: wiring.subscription.group.clone(),
                 attempts: policy.attempts,
+                write_reply: handler.accepts.iter().find_map(|event| event.write_reply),
                 state: Arc::clone(&core.state),
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
