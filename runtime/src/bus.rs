@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    attempts::Wrap,
     backend::{Backend, Sender},
     config::Effective,
     connect::IntoBackend,
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
+    /// Given by a test, before the start.
+    pub(crate) wrap: Option<Box<Wrap>>,
 }
 
 impl<S: Service> Bus<S> {
@@ -183,7 +186,7 @@ impl<S: Service> Bus<S> {
         } else {
             Ok(topics)
         };
-        DeadLetters::new(Arc::clone(&self.core.backend), group, topics)
+        DeadLetters::new(Arc::clone(&self.core.backend), group, topics, broadcasting(service))
     }
 
     /// Every setting of the bus, with its value and where it was said: by default, an attribute, a file, the
@@ -391,6 +394,7 @@ impl Core {
             hooks: options.hooks,
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
+            wrap: None,
         })
     }
 
@@ -414,15 +418,21 @@ impl Core {
     }
 }
 
+/// The handlers of which every instance has its own deliveries.
+fn broadcasting(service: &ServiceDescriptor) -> Vec<&'static str> {
+    service.handlers.iter().filter(|handler| handler.policy.broadcast).map(|handler| handler.name).collect()
+}
+
 /// Logs once what will be consumed, by which groups, under which policies.
 fn announce(service: &ServiceDescriptor, system: &str, wirings: &[Wiring]) {
     tracing::info!(
         service = service.name,
         messaging.system = system,
-        subscriptions = wirings.len(),
+        subscriptions = wirings.iter().filter(|wiring| !wiring.replays).count(),
         "connected"
     );
-    for Wiring { subscription, handlers } in wirings {
+    let consuming = wirings.iter().filter(|wiring| !wiring.replays);
+    for Wiring { subscription, handlers, .. } in consuming {
         for Mounted { handler, policy } in handlers {
             tracing::info!(
                 service = service.name,

@@ -80,6 +80,11 @@
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
 //! atomic with your database: write a [`Prepared`] event in the same transaction, and publish it from there.
 //!
+//! # Testing
+//!
+//! A handler is a function, which a unit test calls. `Billing::test(state)` runs a whole service in process, on a clock
+//! that jumps over back-offs and time-outs, and tells what became of each event delivered to it: see [`testing`].
+//!
 //! # Stopping
 //!
 //! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds
@@ -100,6 +105,8 @@
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
 //! * `toml`: [`Config`] from TOML.
+//! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
+//!   it turns on tokio's clock for tests.
 
 #[doc(hidden)]
 #[path = "private.rs"]

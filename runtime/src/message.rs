@@ -375,6 +375,13 @@ impl MessageBuilder {
         Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, traits: Traits(0) }
     }
 
+    /// A builder with this payload, for one message.
+    #[must_use]
+    pub fn with_payload(payload: &[u8]) -> Self {
+        let end = payload.len();
+        Self { data: payload.to_vec(), payload_end: end, key_end: end, ..Self::new() }
+    }
+
     /// Forgets what was written and keeps the buffer.
     pub fn clear(&mut self) {
         self.data.clear();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
+    dispatch::redrive,
     error::Problem,
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct Wiring {
     pub(crate) subscription: Subscription,
     pub(crate) handlers: Vec<Mounted>,
+    /// It gets the dead letters of the group that are replayed, whatever their topics.
+    pub(crate) replays: bool,
 }
 
 /// A handler with the policy that holds for it, which a configuration may have changed.
@@ -46,10 +49,40 @@ pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Lim
         let (order, start) = (first.order, first.start);
         let subscription =
             Subscription { group, filter, order, start, limits, instance: alone.map(|_| instance()) };
-        Wiring { subscription, handlers }
+        Wiring { subscription, handlers, replays: false }
     };
-    wirings.into_iter().map(wiring).collect()
+    let wirings: Vec<Wiring> = wirings.into_iter().map(wiring).collect();
+    let replays = replays(service, policies, limits);
+    wirings.into_iter().chain(replays).collect()
 }
+
+/// For each group that has dead letters, the subscription by which it gets replays of them.
+fn replays(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
+    let mut groups: BTreeMap<&str, Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
+        let mounted = groups.entry(service.group_of(handler)).or_default();
+        if !mounted.iter().any(|other| other.handler.is(handler)) {
+            // Beside the handler's own, and one at a time.
+            mounted.push(Mounted { handler, policy: Policy { concurrency: 1, ..*policy } });
+        }
+    }
+    let has_letters = |(group, _): &(&str, _)| !dead_letter_topics(service, group).is_empty();
+    let wiring = |(group, handlers): (&str, Vec<Mounted>)| {
+        let subscription = Subscription {
+            group: group.to_owned(),
+            filter: redrive::topic(group),
+            order: Order::Key,
+            start: None,
+            limits: Limits { held: limits.held.min(HELD_REPLAYS), ..limits },
+            instance: None,
+        };
+        Wiring { subscription, handlers, replays: true }
+    };
+    groups.into_iter().filter(has_letters).map(wiring).collect()
+}
+
+/// How many replays a group takes at once, at most.
+const HELD_REPLAYS: usize = 64;
 
 /// The name of a subscription that only this instance has.
 pub(crate) fn instance() -> String {

@@ -13,6 +13,7 @@ mod marks;
 #[cfg(test)]
 mod model;
 mod permits;
+pub(crate) mod redrive;
 mod retry;
 mod routes;
 mod runner;
@@ -23,6 +24,6 @@ mod worker;
 pub(crate) use conditions::Conditions;
 pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Part, Routes};
 pub(crate) use runner::Runner;
 pub(crate) use worker::{Control, Counters, Setup, Worker};

@@ -43,12 +43,20 @@ pub(crate) struct Unread {
 
 #[derive(Debug)]
 pub(crate) struct Routes {
-    filter: Topic,
-    handlers: Vec<&'static HandlerDescriptor>,
+    /// One for each filter of which deliveries arrive.
+    parts: Vec<Part>,
     /// Every event of the service by which an untyped message may be known.
     known: Vec<&'static EventDescriptor>,
     exact: Option<Table>,
     by_topic: HashMap<Topic, Table>,
+}
+
+/// The handlers of one filter.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) filter: Topic,
+    /// Each with its number in the worker.
+    pub(crate) handlers: Vec<(usize, &'static HandlerDescriptor)>,
 }
 
 #[derive(Debug, Default)]
@@ -70,18 +78,22 @@ struct Kind {
 }
 
 impl Routes {
-    pub(crate) fn new(
-        filter: &Topic,
-        handlers: Vec<&'static HandlerDescriptor>,
-        known: Vec<&'static EventDescriptor>,
-    ) -> Self {
-        let exact = (!is_pattern(filter)).then(|| Table::new(filter, filter, &handlers, &known));
-        Self { filter: filter.clone(), handlers, known, exact, by_topic: HashMap::new() }
+    /// For a subscription: everything arrives by this part's filter.
+    pub(crate) fn new(part: Part, known: Vec<&'static EventDescriptor>) -> Self {
+        let (filter, parts) = (part.filter.clone(), vec![part]);
+        let exact = (!is_pattern(&filter)).then(|| Table::new(&parts, &filter, &known));
+        Self { parts, known, exact, by_topic: HashMap::new() }
+    }
+
+    /// For replays: what arrives came by the filter of one of these parts before, if it is not forged.
+    pub(crate) fn of_replays(parts: Vec<Part>, known: Vec<&'static EventDescriptor>) -> Self {
+        Self { parts, known, exact: None, by_topic: HashMap::new() }
     }
 
     /// Whether this handler of the subscription answers a request, which is then all that it takes.
     pub(crate) fn answers(&self, handler: usize) -> bool {
-        self.handlers.get(handler).is_some_and(|it| it.accepts.iter().any(|event| event.reply.is_some()))
+        let here = self.parts.iter().flat_map(|part| &part.handlers).find(|(at, _)| *at == handler);
+        here.is_some_and(|(_, it)| it.accepts.iter().any(|event| event.reply.is_some()))
     }
 
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
@@ -89,7 +101,7 @@ impl Routes {
             return table.resolve(delivery);
         }
         if !self.by_topic.contains_key(&delivery.topic) {
-            let table = Table::new(&self.filter, &delivery.topic, &self.handlers, &self.known);
+            let table = Table::new(&self.parts, &delivery.topic, &self.known);
             if self.by_topic.len() >= REMEMBERED {
                 return table.resolve(delivery);
             }
@@ -112,22 +124,19 @@ impl Kind {
 }
 
 impl Table {
-    fn new(
-        filter: &Topic,
-        topic: &Topic,
-        handlers: &[&'static HandlerDescriptor],
-        known: &[&'static EventDescriptor],
-    ) -> Self {
+    fn new(parts: &[Part], topic: &Topic, known: &[&'static EventDescriptor]) -> Self {
         let mut table = Self::default();
-        for (at, handler) in handlers.iter().enumerate() {
-            if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
-                table.any = Some(at);
+        for Part { filter, handlers } in parts.iter().filter(|part| matches(&part.filter, topic)) {
+            for (at, handler) in handlers {
+                if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
+                    table.any = Some(*at);
+                }
+                let here = |event: &&EventDescriptor| {
+                    let is_home = || template::home(handler.accepts, event) == &**filter;
+                    matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
+                };
+                handler.accepts.iter().filter(here).for_each(|event| table.add(event, *at));
             }
-            let here = |event: &&EventDescriptor| {
-                let is_home = || template::home(handler.accepts, event) == &**filter;
-                matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
-            };
-            handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
         let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
