@@ -47,6 +47,26 @@ async fn whoever_asks_for_what_is_given_up_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_is_replayed_is_run_and_answers_nobody() {
+    let (url, desk) = (broker(), Desk::default());
+    let answering = able(&url);
+    let answered = answering.sent.clone();
+    let bus = Bus::<Office>::builder().state(desk.clone()).connect(answering).await.unwrap();
+    let running = bus.start().await.unwrap();
+    let shop = shop(&url).await;
+    let error = shop.request(&GetQuote::does([Does::Bury])).timeout(seconds(5)).await.unwrap_err();
+    assert!(given_up(&error).contains("hopeless"));
+    // Its caller was told, and is gone; so it does not expire either.
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(bus.dead_letters("office").replay_all().await.unwrap(), 1);
+    caught_up(&running).await;
+    assert_eq!(desk.journal.beginnings(), [(1, 1), (1, 1)]);
+    let replies = answered.all().into_iter().filter(|sent| sent.topic.starts_with("reply."));
+    assert_eq!(replies.count(), 1);
+    assert_eq!(letters(&bus, "office").await[0].redriven(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_read_is_given_up_as_well() {
     let (url, desk) = (broker(), Desk::default());
     let (_bus, running) = office(&url, &desk).await;
