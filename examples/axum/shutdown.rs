@@ -57,8 +57,8 @@ async fn the_server_stops_then_the_bus_and_nothing_that_was_accepted_is_lost() {
     let (address, (stop, signal)) = (listener.local_addr().unwrap(), oneshot::channel::<()>());
     let served = tokio::spawn(serve(listener, app.clone(), signals(signal)));
 
-    assert_eq!(ask(address, "GET /ready", "").await, (200, "ok".to_owned()));
-    assert_eq!(ask(address, "GET /health", "").await, (200, "ok".to_owned()));
+    assert_eq!(ask(address, "GET /ready", "").await, (200, "ready".to_owned()));
+    assert_eq!(ask(address, "GET /health", "").await, (200, "healthy".to_owned()));
     assert_eq!(ask(address, "POST /orders", r#"{"order_id":""}"#).await.0, 400); // a key is not empty
     let (status, id) = ask(address, "POST /orders", r#"{"order_id":"o-1"}"#).await;
     assert_eq!((status, id.len()), (202, 36));

@@ -85,6 +85,14 @@
 //! A handler is a function, which a unit test calls. `Billing::test(state)` runs a whole service in process, on a clock
 //! that jumps over back-offs and time-outs, and tells what became of each event delivered to it: see [`testing`].
 //!
+//! # What others write
+//!
+//! Messages are CloudEvents 1.0 in binary mode: an envelope in the broker's own headers, beside the payload. Structured
+//! mode is understood on receipt: `application/cloudevents+json`, and, where no header tells the type, a JSON object with
+//! a `specversion`. Its attributes are then those of the envelope, extensions are headers that begin with `ce-`,
+//! `partitionkey` is the key of a message without one, and the data are the payload, JSON to the byte. A dead letter has
+//! the bytes that came. Without any envelope a message is the only event of its topic, or a dead letter.
+//!
 //! # Stopping
 //!
 //! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds
@@ -107,6 +115,7 @@
 //! * `toml`: [`Config`] from TOML.
 //! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
 //!   it turns on tokio's clock for tests.
+//! * `msgpack`, `cbor`: the formats of these names, for `#[event(format = ..)]`.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -151,6 +160,7 @@ mod scope;
 mod service;
 mod signal;
 mod stats;
+mod structured;
 mod template;
 pub mod testing;
 mod topic;
@@ -159,6 +169,10 @@ mod tuning;
 
 pub use backend::Position;
 pub use bus::{Builder, Bus, Connecting, Runs};
+#[cfg(feature = "cbor")]
+pub use codec::Cbor;
+#[cfg(feature = "msgpack")]
+pub use codec::MsgPack;
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};

@@ -47,7 +47,8 @@ impl Obituary<'_> {
     }
 
     fn build(&self, with_headers: bool) -> Message {
-        let message = &self.delivery.message;
+        let original = self.delivery.message.original();
+        let message = original.as_ref().unwrap_or(&self.delivery.message);
         let mut builder = MessageBuilder::with_payload(message.payload());
         if let Some(key) = message.key() {
             builder.key(key);

@@ -10,7 +10,7 @@ use crate::{
     handler::HandlerDescriptor,
     message::Opening,
     outputs::Reason,
-    template,
+    structured, template,
     topic::{Topic, is_pattern, matches},
 };
 
@@ -24,6 +24,8 @@ pub(crate) enum Route {
     Handler(usize, Option<&'static EventDescriptor>),
     /// The same, for a request.
     Request(usize, &'static EventDescriptor),
+    /// It is a structured CloudEvent, and goes on as the same in binary mode.
+    Unfolded(Box<Unfolded>),
     /// Its event is not the group's.
     Unhandled,
     /// It is handled by this handler, but not in this version: a newer one than all that are read, or one between.
@@ -39,6 +41,24 @@ pub(crate) struct Unread {
     pub(crate) version: u16,
     /// What is read, and what this is.
     pub(crate) error: String,
+}
+
+/// Where a structured CloudEvent goes.
+#[derive(Debug)]
+pub(crate) struct Unfolded {
+    /// The same in binary mode.
+    pub(crate) message: Message,
+    pub(crate) handler: usize,
+    pub(crate) fate: Fate,
+}
+
+/// What its handler makes of it.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Run(Option<&'static EventDescriptor>),
+    Request(&'static EventDescriptor),
+    Unread(Unread),
+    Doomed(Box<Doom>),
 }
 
 #[derive(Debug)]
@@ -158,7 +178,7 @@ impl Table {
     fn resolve(&self, delivery: &Delivery) -> Route {
         let message = &delivery.message;
         if !message.is_sound() {
-            return bad_headers(message);
+            return self.look_at_headers(message);
         }
         if let Some(kind) = self.kinds.iter().find(|kind| message.opens_with(&kind.opening)) {
             return Route::Handler(kind.handler, Some(kind.event));
@@ -166,9 +186,23 @@ impl Table {
         self.look_closer(message)
     }
 
+    /// For messages whose headers are wrong, or whose envelope is not among them.
+    #[cold]
+    fn look_at_headers(&self, message: &Message) -> Route {
+        if message.defect().is_some() || !message.has_few_headers() {
+            return bad_headers(message);
+        }
+        self.look_closer(message)
+    }
+
     /// For messages whose headers do not begin with a type that is handled.
     #[cold]
     fn look_closer(&self, message: &Message) -> Route {
+        match structured::unfold(message) {
+            Some(Ok(unfolded)) => return self.unfolded(unfolded),
+            Some(Err(error)) => return Route::Doomed(0, Box::new(Doom::new(Reason::Undecodable, error))),
+            None => {}
+        }
         let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
@@ -185,6 +219,18 @@ impl Table {
             return Route::Unread(*handler, Box::new(Unread { name: name.to_owned(), version, error }));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
+    }
+
+    /// Where a structured CloudEvent goes in binary mode. That is not unfolded again.
+    fn unfolded(&self, message: Message) -> Route {
+        let (handler, fate) = match self.look_at_headers(&message) {
+            Route::Handler(handler, event) => (handler, Fate::Run(event)),
+            Route::Request(handler, event) => (handler, Fate::Request(event)),
+            Route::Unread(handler, unread) => (handler, Fate::Unread(*unread)),
+            Route::Doomed(handler, doom) => (handler, Fate::Doomed(doom)),
+            other @ (Route::Unfolded(_) | Route::Unhandled) => return other,
+        };
+        Route::Unfolded(Box::new(Unfolded { message, handler, fate }))
     }
 
     fn known(&self, name: &str, version: u16) -> String {
