@@ -152,6 +152,13 @@ pub(crate) fn problems(
     can: &Capabilities,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
+    for event in service.requests().into_iter().filter(|_| !can.broadcast) {
+        let text = format!(
+            "{backend} cannot give this instance a topic of its own, on which the replies come; take the request out of \
+             `publishes`, or connect to a backend that can"
+        );
+        problems.push(Problem::new(format!("request `{}`", event.type_name()), text));
+    }
     for handler in service.handlers {
         let mut report =
             |text: String| problems.push(Problem::new(format!("handler `{}`", handler.name), text));
@@ -174,13 +181,6 @@ pub(crate) fn problems(
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
-        let requests = handler.accepts.iter().filter(|event| event.reply.is_some());
-        requests.for_each(|event| {
-            report(format!(
-                "{} is a request (`reply = ..`), and this version of typebus sends no replies",
-                event.type_name()
-            ));
-        });
         let patterns = filters(handler).into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
         patterns.for_each(|pattern| {
             report(format!("the pattern \"{pattern}\" cannot be subscribed to on {backend}"));

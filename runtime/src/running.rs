@@ -124,8 +124,11 @@ where
 }
 
 /// The one place where the bus spawns a task.
-#[allow(clippy::disallowed_methods, reason = "every task is counted by `Status` and ends with it")]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "every task is counted by `Status` and ends with it, or with the calls whose replies it reads"
+)]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
@@ -222,13 +225,15 @@ impl Running {
                 skipped: sum(|counters| &counters.skipped),
                 dead_lettered: sum(|counters| &counters.dead_lettered),
                 repeats: sum(|counters| &counters.repeats),
+                expired: sum(|counters| &counters.expired),
                 retried: sum(|counters| &counters.retried),
             }
         });
         // The intake of replays shows once there was one.
         let groups = groups.filter(|group| group.received > 0 || !is_replays(&group.topic));
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
-        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
+        let late = self.inner.cores.iter().filter_map(|core| core.calls.as_ref()).map(|calls| calls.late());
+        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)), late.sum())
     }
 
     /// Whether the services can take work now, with the reasons where they cannot: a version of an event that this
@@ -424,6 +429,10 @@ async fn close(inner: Arc<Inner>) {
             inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
         }
         core.outlet.close();
+        if let Some(calls) = &core.calls {
+            // What is late is told by the backend, which closes with it.
+            let _ = timeout_at(until, calls.close()).await;
+        }
         let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
             let text = "the backend did not close in time; the last publications may not be confirmed";
             Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))

@@ -37,6 +37,8 @@ pub struct Tuning {
     /// no more workers than the least `concurrency` of the subscription's handlers, nor more than 64; a key whose worker
     /// is busy waits for it, though another has attempts to spare. A subscription with a `Batch` handler has one.
     pub workers: Option<usize>,
+    /// How long a request waits for its reply, unless it says so itself: 30 s.
+    pub request_timeout: Duration,
 }
 
 impl Default for Tuning {
@@ -49,12 +51,13 @@ impl Default for Tuning {
             crashes: 3,
             unwritable: Duration::from_secs(30),
             workers: Some(1),
+            request_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl Tuning {
-    /// Limits under which nothing could be taken, and no workers to take it.
+    /// Limits under which nothing could be taken, no workers to take it, and times in which nothing could happen.
     pub(crate) fn problems(&self) -> Vec<crate::Problem> {
         let Limits { held, held_bytes, gap } = self.limits;
         let zero = [("held", held == 0), ("held_bytes", held_bytes == 0), ("gap", gap == 0)];
@@ -62,6 +65,9 @@ impl Tuning {
         let problem =
             |name: &str| crate::Problem::new(name, "is 0, so nothing could be taken; say at least 1");
         let workers = (self.workers == Some(0)).then(|| problem("`workers`"));
-        zero.map(|(name, _)| problem(&format!("`limits.{name}`"))).chain(workers).collect()
+        let hasty = self.request_timeout.is_zero().then(|| {
+            crate::Problem::new("`request_timeout`", "is 0, so no reply could come in time; say more")
+        });
+        zero.map(|(name, _)| problem(&format!("`limits.{name}`"))).chain(workers).chain(hasty).collect()
     }
 }

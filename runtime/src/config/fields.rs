@@ -199,10 +199,11 @@ pub(crate) enum TuningField {
     Crashes,
     Unwritable,
     Workers,
+    RequestTimeout,
 }
 
 impl TuningField {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Held,
         Self::HeldBytes,
         Self::Gap,
@@ -212,6 +213,7 @@ impl TuningField {
         Self::Crashes,
         Self::Unwritable,
         Self::Workers,
+        Self::RequestTimeout,
     ];
 
     /// As in a file, and in capitals at the end of a variable's name.
@@ -226,6 +228,7 @@ impl TuningField {
             Self::Crashes => "crashes",
             Self::Unwritable => "unwritable",
             Self::Workers => "workers",
+            Self::RequestTimeout => "request_timeout",
         }
     }
 
@@ -240,6 +243,7 @@ impl TuningField {
             crashes,
             unwritable,
             workers,
+            request_timeout,
         } = tuning;
         match self {
             Self::Held => *held = raw.size()?,
@@ -253,6 +257,7 @@ impl TuningField {
             // One for each thread of the runtime, or a number.
             Self::Workers if raw.text("all").is_ok_and(|text| text == "all") => *workers = None,
             Self::Workers => *workers = Some(raw.size().map_err(|wrong| format!("{wrong}, or `all`"))?),
+            Self::RequestTimeout => *request_timeout = raw.duration()?,
         }
         Ok(())
     }
@@ -270,6 +275,7 @@ impl TuningField {
             Self::Crashes => tuning.crashes.to_string(),
             Self::Unwritable => shown(tuning.unwritable),
             Self::Workers => tuning.workers.map_or("\"all\"".to_owned(), |workers| workers.to_string()),
+            Self::RequestTimeout => shown(tuning.request_timeout),
         }
     }
 }

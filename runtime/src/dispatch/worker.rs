@@ -6,6 +6,7 @@ mod hold;
 mod intake;
 mod publish;
 mod repeats;
+mod requests;
 mod settle;
 
 use std::{
@@ -23,7 +24,7 @@ use tokio::time::Sleep;
 
 use self::{care::Care, hold::Sighting, repeats::Repeats};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
     dedupe::DedupeStore,
     dispatch::{
@@ -106,6 +107,7 @@ pub(crate) struct Counters {
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) repeats: AtomicU64,
     pub(crate) retried: AtomicU64,
+    pub(crate) expired: AtomicU64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -117,6 +119,7 @@ struct Tally {
     dead_lettered: u64,
     repeats: u64,
     retried: u64,
+    expired: u64,
 }
 
 impl Tally {
@@ -129,6 +132,7 @@ impl Tally {
             (self.dead_lettered, &counters.dead_lettered),
             (self.repeats, &counters.repeats),
             (self.retried, &counters.retried),
+            (self.expired, &counters.expired),
         ] {
             counter.store(value, Ordering::Release);
         }
@@ -143,6 +147,8 @@ pub(crate) enum End {
     DeadLettered,
     /// It repeats finished work, and was not run.
     Repeated,
+    /// A request for which nobody waits any more; it was not run.
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +202,8 @@ pub(crate) struct Worker {
     retries: RetryClock,
     effects: Effects,
     revocations: Vec<Revocation>,
+    /// Replies to requests that were given up, on their way.
+    refusals: Vec<Publishing>,
     care: Care,
     /// Nothing asks for care; read once per round.
     calm: bool,
@@ -234,6 +242,7 @@ impl Worker {
             retries: RetryClock::with_capacity(limits.held),
             effects: Effects::new(limits.held),
             revocations: Vec::new(),
+            refusals: Vec::new(),
             care: Care::NONE,
             calm: true,
             express: true,
@@ -269,6 +278,7 @@ impl Worker {
         progress |= self.poll_woken();
         progress |= self.poll_effects();
         progress |= self.poll_errands();
+        self.poll_refusals(cx);
         self.tell();
         progress |= self.revoke();
         Ok(progress)

@@ -107,6 +107,7 @@ impl<'a> Mounts<'a> {
             handler: handler.name,
             group: wiring.subscription.group.clone(),
             attempts: policy.attempts,
+            write_reply: handler.accepts.iter().find_map(|event| event.write_reply),
             state: Arc::clone(&core.state),
             outlet: Arc::clone(&core.outlet),
             shutdown: core.shutdown.subscribe(),

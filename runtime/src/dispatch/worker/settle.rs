@@ -24,6 +24,7 @@ impl Worker {
             End::Discarded => self.tally.discarded += 1,
             End::DeadLettered => self.tally.dead_lettered += 1,
             End::Repeated => self.tally.repeats += 1,
+            End::Expired => self.tally.expired += 1,
         }
         if !entry.is_settled && self.marks.settle(entry.delivery.token, entry.ticket) {
             self.settled.push(entry.delivery.token);
