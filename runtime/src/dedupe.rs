@@ -1,5 +1,8 @@
 //! Skipping repeats of finished work: what a store promises, and one in the process.
 
+#[cfg(feature = "redb")]
+mod file;
+
 use std::{
     collections::{BTreeMap, HashMap, btree_map::Entry},
     fmt,
@@ -16,6 +19,9 @@ use crate::{
     event::EventDescriptor,
     scope::Scope,
 };
+
+#[cfg(feature = "redb")]
+pub use self::file::FileStore;
 
 /// Remembers which work is under way and which is finished, for handlers with `dedupe = ".."`.
 ///
@@ -80,6 +86,21 @@ pub enum Begun {
 }
 
 impl Claim {
+    /// A claim for testing a store: it lasts a minute and ten seconds, and finished work is remembered for a day. The
+    /// fields can be changed.
+    pub fn of(group: &str, handler: &str, source: &str, name: &str, id: &str, owner: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            handler: handler.to_owned(),
+            source: source.to_owned(),
+            name: name.to_owned(),
+            id: id.to_owned(),
+            owner: owner.to_owned(),
+            lease: Duration::from_secs(70),
+            window: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+
     pub(crate) fn new(
         delivery: &Delivery,
         event: Option<&'static EventDescriptor>,

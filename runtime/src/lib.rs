@@ -115,6 +115,7 @@
 //! * `toml`: [`Config`] from TOML.
 //! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
 //!   it turns on tokio's clock for tests.
+//! * `redb`: [`FileStore`], a dedupe store in a file.
 //! * `msgpack`, `cbor`: the formats of these names, for `#[event(format = ..)]`.
 
 #[doc(hidden)]
@@ -180,6 +181,8 @@ pub use codec::{Format, Older};
 pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
+#[cfg(feature = "redb")]
+pub use dedupe::FileStore;
 pub use dedupe::{Begun, Claim, DedupeStore, LocalStore};
 pub use dispatch::{DeadLetter, Origin};
 pub use error::{BoxError, Error, ErrorKind, Problem, Result};

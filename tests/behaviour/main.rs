@@ -13,6 +13,7 @@ mod config_mistakes;
 mod crash;
 mod dead_letters;
 mod dedupe;
+mod dedupe_stores;
 mod delivery;
 mod extractors;
 mod flow;
