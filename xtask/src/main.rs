@@ -7,9 +7,9 @@ mod compiler_page;
 mod cost;
 #[cfg(test)]
 mod documents;
+mod examples;
 mod hello;
 mod package;
-mod protobuf;
 mod report;
 mod shell;
 mod steps;

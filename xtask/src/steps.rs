@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    arrows, hello, package, protobuf,
+    arrows, examples, hello, package,
     shell::{Shell, Tests},
     tools, webhooks,
 };
@@ -26,8 +26,8 @@ pub(crate) enum Step {
     Loom,
     /// `hello` needs less than 60 crates and no C, and it runs
     Hello,
-    /// `protobuf` reads what it writes
-    Protobuf,
+    /// The small examples print what they always print
+    Examples,
     /// `webhooks` accounts for every event, and two runs come to the same
     Webhooks,
     /// Allocations and instructions per delivery stay below their bounds; needs valgrind
@@ -72,7 +72,7 @@ impl Step {
                 return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();
             }
             Self::Hello => hello::check(shell)?,
-            Self::Protobuf => protobuf::check(shell)?,
+            Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Counts => {
                 tools::valgrind(shell)?;
