@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use crate::{
     backend::{Backend, BoxStream, Delivery},
-    dispatch::DeadLetter,
+    dead_letter::DeadLetter,
     error::{Error, Result},
     topic::Topic,
 };

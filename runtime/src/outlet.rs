@@ -10,11 +10,12 @@ use std::{
 };
 
 use crate::{
-    backend::{Backend, Outgoing, Publishing},
+    backend::{Backend, Delivery, Outgoing, Publishing},
     codec::Encoded,
     envelope::{Stamp, letterhead},
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
+    layer::{Layers, Publication, Trail},
     message::{Message, Prepared},
     template,
     topic::{self, Topic},
@@ -34,6 +35,7 @@ pub(crate) struct Outlet {
     max_event: usize,
     published: Vec<(Topic, AtomicU64)>,
     closed: AtomicBool,
+    pub(crate) layers: Layers,
 }
 
 impl Outlet {
@@ -53,7 +55,12 @@ impl Outlet {
         let max_event = backend.capabilities().max_message.saturating_sub(DEAD_LETTER_ROOM);
         let published = topics.iter().map(|topic| (topic.clone(), AtomicU64::new(0))).collect();
         let closed = AtomicBool::new(false);
-        Self { backend, source, letterheads, max_event, published, closed }
+        Self { backend, source, letterheads, max_event, published, closed, layers: Layers::default() }
+    }
+
+    /// The same with what surrounds everything.
+    pub(crate) fn within(self, layers: Layers) -> Self {
+        Self { layers, ..self }
     }
 
     /// Encodes and stamps an event; the message is ready to be sent, as often as need be.
@@ -79,21 +86,47 @@ impl Outlet {
             Some((_, letterhead)) => stamp.seal(event, letterhead, encoded)?,
             None => stamp.seal(event, &letterhead(event, self.source), encoded)?,
         };
-        if message.size() > self.max_event {
-            let text = format!(
-                "{} has {} bytes with key and headers; {} takes at most {} (its limit less 16 KiB for a dead letter)",
-                event.ty,
-                message.size(),
-                self.backend.system(),
-                self.max_event
-            );
-            return Err(Error::new(ErrorKind::TooLarge, "publish", text).at(self.backend.system()));
-        }
+        self.fits(event.ty, &message)?;
         let topic = match event.topic.is_template() {
             true => template::read(event, &encoded.topic, encoded.wrong_field)?,
             false => Topic::from_static(event.topic()),
         };
         Ok((topic, message))
+    }
+
+    /// Refuses a message that is so large that its dead letter would not fit; `what` names it.
+    #[inline]
+    pub(crate) fn fits(&self, what: &str, message: &Message) -> Result<()> {
+        if message.size() > self.max_event { Err(self.too_large(what, message.size())) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_large(&self, what: &str, size: usize) -> Error {
+        let system = self.backend.system();
+        let text = format!(
+            "{what} has {size} bytes with key and headers; {system} takes at most {} (its limit less 16 KiB for a \
+             dead letter)",
+            self.max_event
+        );
+        Error::new(ErrorKind::TooLarge, "publish", text).at(system)
+    }
+
+    /// The service, as the envelopes name it.
+    pub(crate) const fn source(&self) -> &'static str {
+        self.source
+    }
+
+    /// Lets the layers add to a message that is about to be sent.
+    #[cold]
+    pub(crate) fn surround(&self, outgoing: &mut Outgoing, cause: Option<&Delivery>) -> Result<Trail> {
+        let Outgoing { topic, message, sender, .. } = &*outgoing;
+        let headers = Vec::new();
+        let publication = Publication { outlet: self, topic, message, sender: *sender, cause, headers };
+        let (amended, trail) = self.layers.publish(publication)?;
+        if let Some(amended) = amended {
+            outgoing.message = amended;
+        }
+        Ok(trail)
     }
 
     /// Hands a message to the backend.
@@ -108,13 +141,21 @@ impl Outlet {
 
     /// Counts a confirmed message.
     pub(crate) fn count(&self, topic: &str) {
-        let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
-        let found = self.published.iter().find(|(known, _)| same(known));
-        // What has a field in its topic is counted under its pattern.
-        let found = found.or_else(|| self.published.iter().find(|(known, _)| topic::matches(known, topic)));
-        if let Some((_, count)) = found {
+        if let Some((_, count)) = self.find(topic) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A topic as the service declares it: what has a field in it is its pattern.
+    pub(crate) fn declared<'a>(&'a self, topic: &'a str) -> &'a str {
+        self.find(topic).map_or(topic, |(known, _)| known)
+    }
+
+    #[inline]
+    fn find(&self, topic: &str) -> Option<&(Topic, AtomicU64)> {
+        let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
+        let found = self.published.iter().find(|(known, _)| same(known));
+        found.or_else(|| self.published.iter().find(|(known, _)| topic::matches(known, topic)))
     }
 
     /// What was confirmed so far, by topic.

@@ -132,7 +132,13 @@ impl Future for Publish {
             // The receipt shares the message: one increment costs less than finding and copying the id.
             let outgoing =
                 Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender, options: None };
-            let mut publishing = outlet.send(outgoing);
+            let mut publishing = match outlet.layers.is_empty() {
+                true => outlet.send(outgoing),
+                false => {
+                    let cause = extras.as_ref().and_then(|extras| extras.cause.as_ref());
+                    send_within_layers(outlet, outgoing, cause.map(|(delivery, _)| delivery))?
+                }
+            };
             if let Some(answer) = publishing.now() {
                 if !is_others_turn() {
                     return Poll::Ready(receipt(outlet, topic, message, answer));
@@ -156,6 +162,17 @@ impl Future for Publish {
             State::Draft(..) => Poll::Pending,
         }
     }
+}
+
+/// Sends with what the layers add, and has them told the answer.
+#[cold]
+fn send_within_layers(
+    outlet: &Outlet,
+    mut outgoing: Outgoing,
+    cause: Option<&Delivery>,
+) -> Result<Publishing> {
+    let trail = outlet.surround(&mut outgoing, cause)?;
+    Ok(trail.follow(outlet.send(outgoing)))
 }
 
 /// Whether a thread has published so often in a row that the other tasks on it should run.

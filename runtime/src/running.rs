@@ -258,7 +258,7 @@ impl Running {
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
             let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
+            let Counters { received, handled, discarded, skipped, dead_lettered, retried, load } =
                 &*member.counters;
             GroupStats {
                 service: member.service,
@@ -270,6 +270,10 @@ impl Running {
                 skipped: read(skipped),
                 dead_lettered: read(dead_lettered),
                 retried: read(retried),
+                running: read(&load.running),
+                held: read(&load.held),
+                held_bytes: read(&load.held_bytes),
+                oldest: load.oldest(),
             }
         });
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());

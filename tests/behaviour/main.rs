@@ -18,6 +18,7 @@ mod holds;
 mod hooks;
 mod ids;
 mod instances;
+mod layers;
 mod logs;
 mod order;
 mod outcomes;

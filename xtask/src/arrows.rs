@@ -61,8 +61,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "the handler's side",
         modules: &[
-            "attempts", "codec", "envelope", "event", "extract", "handler", "input", "metadata", "outcome",
-            "outlet", "outputs", "publish", "scope", "template",
+            "attempts", "codec", "dead_letter", "envelope", "event", "extract", "handler", "input", "layer",
+            "metadata", "outcome", "outlet", "outputs", "publish", "scope", "template",
         ],
         sees: &["the words", "the contract", "the handler's side"],
         without: None,

@@ -3,9 +3,9 @@
 //! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
 //! drives them. One worker owns one subscription.
 
+mod arrivals;
 mod breaker;
 mod conditions;
-mod dead_letter;
 mod effects;
 mod held;
 mod lanes;
@@ -21,7 +21,6 @@ mod watermark;
 mod worker;
 
 pub(crate) use conditions::Conditions;
-pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
 pub(crate) use routes::Routes;
 pub(crate) use runner::Runner;

@@ -4,6 +4,7 @@ mod attempts;
 mod care;
 mod hold;
 mod intake;
+mod observe;
 mod publish;
 mod settle;
 
@@ -21,7 +22,7 @@ use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
-use self::{care::Care, hold::Sighting};
+use self::{care::Care, hold::Sighting, observe::Observing};
 use crate::{
     backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Subscription, Token},
     clock::{Clock, Moment},
@@ -38,6 +39,7 @@ use crate::{
     },
     error::Result,
     outlet::Outlet,
+    outputs::Reason,
     policy::Unhandled,
     tuning::Tuning,
 };
@@ -103,6 +105,7 @@ pub(crate) struct Counters {
     pub(crate) skipped: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) retried: AtomicU64,
+    pub(crate) load: observe::Shown,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -135,7 +138,7 @@ impl Tally {
 enum End {
     Handled,
     Discarded,
-    DeadLettered,
+    DeadLettered(Reason),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,8 +207,10 @@ pub(crate) struct Worker {
     care: Care,
     /// Nothing asks for care; read once per round.
     calm: bool,
-    /// Deliveries may run as they arrive: it is calm, and nothing ends.
+    /// Deliveries may run as they arrive: it is calm, nothing ends, and there are no layers.
     express: bool,
+    /// What layers are told; `None` without layers.
+    observing: Option<Box<Observing>>,
     sightings: Vec<Sighting>,
     tally: Tally,
     max_message: usize,
@@ -240,7 +245,8 @@ impl Worker {
             revocations: Vec::new(),
             care: Care::NONE,
             calm: true,
-            express: true,
+            express: false,
+            observing: Observing::new(&setup.outlet.layers),
             sightings: Vec::new(),
             tally: Tally::default(),
             max_message: setup.outlet.backend.capabilities().max_message,
@@ -265,7 +271,7 @@ impl Worker {
         self.now = self.clock.now();
         let mut progress = self.obey();
         self.calm = self.care.is_none();
-        self.express = self.calm && self.phase == Phase::Running;
+        self.express = self.calm && self.phase == Phase::Running && self.observing.is_none();
         progress |= self.intake(cx)?;
         progress |= self.wake_due();
         progress |= self.launch(cx)?;
@@ -339,7 +345,8 @@ impl Worker {
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
         // One that is due and has not started waits for what runs, not for a moment.
         let probe = self.care.breaker.next().filter(|probe| *probe > self.now);
-        let others = [self.retries.next(), self.effects.next(), phase, probe];
+        let sample = self.observing.as_ref().and_then(|observing| observing.next());
+        let others = [self.retries.next(), self.effects.next(), phase, probe, sample];
         deadlines.chain(revocations).chain(others.into_iter().flatten()).min()
     }
 

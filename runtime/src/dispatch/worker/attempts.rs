@@ -18,6 +18,7 @@ use crate::{
     error::Result,
     event::EventDescriptor,
     input::{Arrival, Incoming},
+    layer::Watch,
     outcome::Outcome,
     outputs::{Others, Outbox, Reason, Rejection},
     policy::Guarantee,
@@ -179,12 +180,16 @@ impl Worker {
         if self.setup.runners[handler].policy.delivery == Guarantee::AtMostOnce {
             self.settle_first(handler, slot);
         }
+        let refused = if self.observing.is_some() { self.watch(handler, slot).err() } else { None };
         let Self { setup, held, outgoing, .. } = self;
-        let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
+        let Runner { scope, attempts, members, slots, spans, watches, .. } = &mut setup.runners[handler];
         for id in &members[slot] {
             if let Some(entry) = held.get_mut(*id) {
                 entry.stage = Stage::Running;
             }
+        }
+        if let Some(rejection) = refused {
+            return self.finish(handler, slot, Err(rejection));
         }
         let rejected = RefCell::new(Vec::new());
         let polled = {
@@ -202,7 +207,12 @@ impl Worker {
             let arrival = Arrival { items, rejected: Some(&rejected) };
             let others = Others::new(deliveries(&members[slot][1..], held));
             let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
-            attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            let mut start =
+                || attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox);
+            match watches.get_mut(slot) {
+                Some(Some(watch)) => polled_within(watch, start),
+                None | Some(None) => start(),
+            }
         };
         // Members of a batch that do not decode take no other with them.
         let rejected: Vec<_> =
@@ -241,13 +251,17 @@ impl Worker {
     /// Polls an attempt; `true` if it ended.
     pub(super) fn poll_slot(&mut self, handler: usize, slot: usize) -> bool {
         let Self { setup, held, outgoing, .. } = self;
-        let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
+        let Runner { scope, attempts, members, slots, spans, watches, .. } = &mut setup.runners[handler];
         let Some(first) = members[slot].first().and_then(|id| held.get(*id)) else { return false };
         let others = Others::new(deliveries(&members[slot][1..], held));
         let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
         let polled = {
             let _entered = spans[slot].enter();
-            attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            let mut poll = || attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox);
+            match watches.get_mut(slot) {
+                Some(Some(watch)) => polled_within(watch, poll),
+                None | Some(None) => poll(),
+            }
         };
         match polled {
             Poll::Pending => false,
@@ -262,7 +276,12 @@ impl Worker {
     pub(super) fn finish(&mut self, handler: usize, slot: usize, result: Result<(), Rejection>) {
         let runner = &mut self.setup.runners[handler];
         let mut members = std::mem::take(&mut runner.members[slot]);
+        let watch = runner.watches.get_mut(slot).and_then(Option::take);
         runner.release(slot);
+        let result = match watch {
+            Some(watch) => self.observe_ended(watch, &members, result),
+            None => result,
+        };
         if !self.calm {
             members.iter().for_each(|id| self.survived(*id));
         }
@@ -322,12 +341,16 @@ impl Worker {
                     "the attempt failed and will be repeated"
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
+                let attempt = entry.attempt;
                 entry.attempt += 1;
                 // A batch of one that failed is run again alone, too.
                 entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
                 self.retries.sleep(id, self.now + wait);
+                if self.observing.is_some() {
+                    self.observe_retry(id, attempt, wait);
+                }
             }
             Outcome::Retry { .. } if self.is_kept(id) => {}
             Outcome::Retry { .. } | Outcome::DeadLetter => {
@@ -368,16 +391,23 @@ impl Worker {
                 Outcome::Ack | Outcome::DeadLetter | Outcome::Discard => None,
             };
             entry.failed_at.get_or_insert_with(SystemTime::now);
+            let attempt = entry.attempt;
             entry.attempt = (entry.attempt + 1).min(policy.attempts);
             entry.solo = true;
             entry.stage = Stage::Waiting;
             self.tally.retried += 1;
-            if !self.lanes.is_head(*id) {
+            let is_head = self.lanes.is_head(*id);
+            if self.observing.is_some() {
+                self.observe_retry(*id, attempt, wait.filter(|_| is_head).unwrap_or_default());
+            }
+            if !is_head {
                 continue;
             }
             match wait {
                 Some(wait) => {
-                    entry.stage = Stage::Sleeping;
+                    if let Some(entry) = self.held.get_mut(*id) {
+                        entry.stage = Stage::Sleeping;
+                    }
                     self.retries.sleep(*id, self.now + wait);
                 }
                 None => self.enqueue(*id),
@@ -401,6 +431,16 @@ fn incoming<'a>(
     scope: &'a Arc<Scope>,
 ) -> Incoming<'a> {
     Incoming { delivery, event, attempt, scope, published: OnceCell::new() }
+}
+
+#[cold]
+fn polled_within(
+    watch: &mut Watch,
+    mut poll: impl FnMut() -> Poll<Result<(), Rejection>>,
+) -> Poll<Result<(), Rejection>> {
+    let mut polled = Poll::Pending;
+    watch.within(&mut || polled = poll());
+    polled
 }
 
 /// A span around every poll of an attempt, with OpenTelemetry's names; free while nobody listens.
