@@ -90,6 +90,12 @@
 //! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
 //! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
 //!
+//! # Seeing what happens
+//!
+//! [`Running::stats`] counts, [`Running::ready`] and [`Running::health`] are for probes, [`Builder::on_dead_letter`] is for
+//! alerts. A [`Layer`] sees everything, and can change it: metrics and OpenTelemetry's traces are layers, behind the
+//! features `metrics` and `opentelemetry`.
+//!
 //! # Backends
 //!
 //! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
@@ -97,6 +103,8 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `metrics`: the layer `Metrics`, which counts and measures through the crate `metrics`.
+//! * `opentelemetry`: the layer `OpenTelemetry`, which makes spans, and carries their context along.
 //! * `toml`: [`Config`] from TOML.
 
 #[doc(hidden)]
@@ -125,8 +133,12 @@ mod key;
 mod layer;
 mod message;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 mod nearest;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod options;
 mod outcome;
 mod outlet;
@@ -164,6 +176,10 @@ pub use input::{AnyEvent, Batch, Envelope, Incoming, Input, Member};
 pub use key::{Key, KeyText};
 pub use layer::{Around, Ended, Layer, Load, OnSent, Publication, Received, Sent, Settlement};
 pub use metadata::Metadata;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
+#[cfg(feature = "opentelemetry")]
+pub use opentelemetry::OpenTelemetry;
 pub use outcome::{Failure, HandlerError, OrFail, Outcome};
 pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]
