@@ -5,7 +5,7 @@ mod views;
 
 use std::time::Duration;
 
-pub(crate) use self::chain::{Layers, Trail, Watch};
+pub(crate) use self::chain::{Layers, Trail, Watch, polled};
 pub use self::views::{Ended, Load, Publication, Received, Sent, Settlement};
 use crate::{dead_letter::DeadLetter, error::Error, outcome::Failure};
 

@@ -64,7 +64,7 @@ impl Layer for OpenTelemetry {
         match carried.clone() {
             Some(carried) if publication.is_dead_letter() => links.push(Link::with_context(carried)),
             _ if current.span().span_context().is_valid() && !publication.is_dead_letter() => {
-                parent = current
+                parent = current;
             }
             Some(carried) => parent = parent.with_remote_span_context(carried),
             None => {}

@@ -253,7 +253,8 @@ impl Running {
         .await
     }
 
-    /// What became of every delivery so far, by group and subscription, and what was published, by topic.
+    /// What became of every delivery so far and what is in hand, by group and subscription, and what was published, by
+    /// topic.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {

@@ -20,6 +20,7 @@ mod hooks;
 mod ids;
 mod instances;
 mod layers;
+mod layers_apart;
 mod logs;
 mod metrics;
 mod opentelemetry;

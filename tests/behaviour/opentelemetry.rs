@@ -11,6 +11,8 @@ use tracing_subscriber::{Layer, filter::filter_fn, layer::SubscriberExt};
 use typebus::{OpenTelemetry, prelude::*, testing::Foreign};
 use typebus_tests::{Does, Job, Paid, Placed, Seen, Shipped, broker, caught_up, letters, start};
 
+use crate::logs::ask_every_thread;
+
 /// What spans were made.
 #[derive(Clone)]
 struct Traces {
@@ -312,6 +314,7 @@ service! { Instrumented = "instrumented" { handles: [instrumented], publishes: [
 
 #[tokio::test(start_paused = true)]
 async fn spans_of_tracing_are_children_where_a_bridge_exports_them() {
+    ask_every_thread();
     let traces = Traces::default();
     let bridge = tracing_opentelemetry::layer().with_tracer(traces.provider.tracer("bridge"));
     let bridge = bridge.with_filter(filter_fn(|metadata| !metadata.target().starts_with("typebus::")));

@@ -4,6 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Poll,
 };
 
 use tokio::time::Instant;
@@ -137,6 +138,15 @@ impl fmt::Debug for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Trail({})", self.sent.len())
     }
+}
+
+/// Polls an attempt within what surrounds it, if anything does.
+#[inline]
+pub(crate) fn polled<T>(watch: Option<&mut Option<Watch>>, mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
+    let Some(Some(watch)) = watch else { return poll() };
+    let mut polled = Poll::Pending;
+    watch.within(&mut || polled = poll());
+    polled
 }
 
 /// What surrounds one attempt.

@@ -7,9 +7,9 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker, publish::Sent};
+use super::{End, Phase, Worker, observe::span, publish::Sent};
 use crate::{
-    backend::{Attribute, Delivery, Subscription},
+    backend::{Attribute, Delivery},
     dispatch::{
         held::{Entry, Held, HeldBack, Stage},
         retry::{LONGEST_AFTER, delay},
@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     event::EventDescriptor,
     input::{Arrival, Incoming},
-    layer::Watch,
+    layer::polled,
     outcome::Outcome,
     outputs::{Others, Outbox, Reason, Rejection},
     policy::Guarantee,
@@ -207,12 +207,9 @@ impl Worker {
             let arrival = Arrival { items, rejected: Some(&rejected) };
             let others = Others::new(deliveries(&members[slot][1..], held));
             let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
-            let mut start =
-                || attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox);
-            match watches.get_mut(slot) {
-                Some(Some(watch)) => polled_within(watch, start),
-                None | Some(None) => start(),
-            }
+            polled(watches.get_mut(slot), || {
+                attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            })
         };
         // Members of a batch that do not decode take no other with them.
         let rejected: Vec<_> =
@@ -225,8 +222,11 @@ impl Worker {
             self.bury(id, why.reason, &why.error, 0);
         }
         match polled {
-            _ if empty => {
+            polled if empty => {
                 self.outgoing.clear();
+                if let Poll::Ready(Err(rejection)) = polled {
+                    self.observe_unreadable(handler, slot, &rejection);
+                }
                 self.setup.runners[handler].release(slot);
             }
             Poll::Ready(result) => self.finish(handler, slot, result),
@@ -257,11 +257,9 @@ impl Worker {
         let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
         let polled = {
             let _entered = spans[slot].enter();
-            let mut poll = || attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox);
-            match watches.get_mut(slot) {
-                Some(Some(watch)) => polled_within(watch, poll),
-                None | Some(None) => poll(),
-            }
+            polled(watches.get_mut(slot), || {
+                attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            })
         };
         match polled {
             Poll::Pending => false,
@@ -431,38 +429,6 @@ fn incoming<'a>(
     scope: &'a Arc<Scope>,
 ) -> Incoming<'a> {
     Incoming { delivery, event, attempt, scope, published: OnceCell::new() }
-}
-
-#[cold]
-fn polled_within(
-    watch: &mut Watch,
-    mut poll: impl FnMut() -> Poll<Result<(), Rejection>>,
-) -> Poll<Result<(), Rejection>> {
-    let mut polled = Poll::Pending;
-    watch.within(&mut || polled = poll());
-    polled
-}
-
-/// A span around every poll of an attempt, with OpenTelemetry's names; free while nobody listens.
-fn span(
-    subscription: &Subscription,
-    scope: &Scope,
-    delivery: &Delivery,
-    attempt: u32,
-    count: usize,
-) -> tracing::Span {
-    tracing::info_span!(
-        "process",
-        messaging.operation.name = "process",
-        messaging.operation.type = "process",
-        messaging.system = scope.outlet.backend.system(),
-        messaging.destination.name = %delivery.topic,
-        messaging.consumer.group.name = %subscription.group,
-        messaging.message.id = %id_of(delivery),
-        messaging.batch.message_count = (count > 1).then_some(count),
-        handler = scope.handler,
-        attempt,
-    )
 }
 
 pub(super) fn id_of(delivery: &Delivery) -> std::borrow::Cow<'_, str> {

@@ -1,4 +1,4 @@
-//! What layers are told, and what everybody may see of a worker's load.
+//! What layers are told, what `tracing` is, and what everybody may see of a worker's load.
 
 use std::{
     collections::VecDeque,
@@ -8,9 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{End, Worker};
+use super::{End, Worker, attempts::id_of};
 use crate::{
-    backend::{Confirmation, Delivery, Outgoing, Token},
+    backend::{Confirmation, Delivery, Outgoing, Subscription, Token},
     clock::Moment,
     dead_letter::DeadLetter,
     dispatch::held::Entry,
@@ -19,6 +19,7 @@ use crate::{
     layer::{Layers, Load, Received, Settlement, Trail, Watch},
     outcome::Outcome,
     outputs::{Reason, Rejection},
+    scope::Scope,
 };
 
 /// How often layers are told the load while it does not change, and something is held.
@@ -216,6 +217,14 @@ impl Worker {
         result
     }
 
+    /// No member of a batch could be read.
+    pub(super) fn observe_unreadable(&mut self, handler: usize, slot: usize, rejection: &Rejection) {
+        let watch = self.setup.runners[handler].watches.get_mut(slot).and_then(Option::take);
+        if let Some(watch) = watch {
+            watch.end(Some(rejection));
+        }
+    }
+
     fn received_of<'a>(&'a self, entry: &'a Entry) -> Received<'a> {
         let handler = self.setup.runners[entry.handler].scope.handler;
         self.received(&entry.delivery, entry.event, Some(handler), entry.attempt)
@@ -231,4 +240,26 @@ impl Worker {
         let (outlet, subscription) = (&*self.setup.outlet, &self.setup.subscription);
         Received { outlet, subscription, delivery, event, handler, attempt }
     }
+}
+
+/// A span around every poll of an attempt, with OpenTelemetry's names; free while nobody listens.
+pub(super) fn span(
+    subscription: &Subscription,
+    scope: &Scope,
+    delivery: &Delivery,
+    attempt: u32,
+    count: usize,
+) -> tracing::Span {
+    tracing::info_span!(
+        "process",
+        messaging.operation.name = "process",
+        messaging.operation.type = "process",
+        messaging.system = scope.outlet.backend.system(),
+        messaging.destination.name = %delivery.topic,
+        messaging.consumer.group.name = %subscription.group,
+        messaging.message.id = %id_of(delivery),
+        messaging.batch.message_count = (count > 1).then_some(count),
+        handler = scope.handler,
+        attempt,
+    )
 }
