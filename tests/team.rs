@@ -26,7 +26,7 @@ struct Mistake {
     token: &'static str,
 }
 
-const MISTAKES: [Mistake; 7] = [
+const MISTAKES: [Mistake; 9] = [
     Mistake {
         name: "a mistyped topic",
         file: "billing/src/handlers.rs",
@@ -107,6 +107,27 @@ const MISTAKES: [Mistake; 7] = [
         code: "E0277",
         at: "storefront/src/checkout.rs",
         token: "&cancelled",
+    },
+    // The team's typebus is built without features, that of `tests/ui` with these.
+    Mistake {
+        name: "a format whose feature is off",
+        file: "contracts/src/lib.rs",
+        old: r#"topic = "shop.refunds""#,
+        new: r#"topic = "shop.refunds", format = "msgpack""#,
+        words: &[r#"the format "msgpack" is not in this build of typebus"#],
+        code: "E0277",
+        at: "contracts/src/lib.rs",
+        token: r#""msgpack""#,
+    },
+    Mistake {
+        name: "another format whose feature is off",
+        file: "contracts/src/lib.rs",
+        old: r#"topic = "shop.refunds", name = "payment.refunded""#,
+        new: r#"topic = "shop.refunds", name = "payment.refunded", format = "cbor""#,
+        words: &[r#"the format "cbor" is not in this build of typebus"#],
+        code: "E0277",
+        at: "contracts/src/lib.rs",
+        token: r#""cbor""#,
     },
 ];
 

@@ -48,10 +48,22 @@ struct Facts {
     version: u16,
     key: Option<FieldPath>,
     id: Option<FieldPath>,
-    /// `None` is JSON.
-    codec: Option<Path>,
+    format: Format,
     upcasts: Vec<Type>,
 }
+
+/// How the payload is written.
+enum Format {
+    /// What an event without `format` is.
+    Json,
+    /// One of typebus' own, behind a feature of its name.
+    Featured(LitStr),
+    /// A codec of the user's.
+    Codec(Path),
+}
+
+/// Those of typebus' own.
+const FORMATS: [&str; 3] = ["json", "msgpack", "cbor"];
 
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let input: DeriveInput = match syn::parse2(input) {
@@ -66,15 +78,15 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let fields = topic.as_ref().and_then(|topic| topic_fields(topic, &input, &mut errors));
     let name = check_name(&args, topic.as_ref(), &mut errors);
     let version = args.get("version").map_or(Some(1), |arg| arg.number(1..=u16::MAX, &mut errors));
-    let codec = args.get("format").and_then(|arg| check_format(arg, &mut errors));
+    let format = args.get("format").map_or(Some(Format::Json), |arg| check_format(arg, &mut errors));
     let key = args.get("key").and_then(|arg| field(arg, &input, &mut errors));
     let id = args.get("id").and_then(|arg| field(arg, &input, &mut errors));
     let upcasts = args.get("upcasts").map(|arg| check_upcasts(arg, &input.ident, &mut errors));
     let reply = args.get("reply").and_then(|arg| arg.ty(&mut errors));
-    let facts = match (topic, fields, name, version) {
-        (Some(topic), Some(fields), Some(name), Some(version)) if errors.is_empty() => {
+    let facts = match (topic, fields, name, version, format) {
+        (Some(topic), Some(fields), Some(name), Some(version), Some(format)) if errors.is_empty() => {
             let upcasts = upcasts.unwrap_or_default();
-            Some(Facts { topic, fields, name, version, key, id, codec, upcasts })
+            Some(Facts { topic, fields, name, version, key, id, format, upcasts })
         }
         _ => None,
     };
@@ -176,11 +188,10 @@ fn check_name(args: &Args, topic: Option<&LitStr>, errors: &mut Errors) -> Optio
     Some(topic)
 }
 
-/// The codec that `format` names; `None` for JSON, and where it is wrong.
-fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
-    let what = "\"json\" or the path of a codec";
-    let ours = ["json", "msgpack", "cbor"];
-    if let Some(word) = ours.into_iter().find(|word| arg.is_word(word)) {
+/// What `format` names; `None` where it is wrong.
+fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Format> {
+    let what = "\"json\", \"msgpack\", \"cbor\" or the path of a codec";
+    if let Some(word) = FORMATS.into_iter().find(|word| arg.is_word(word)) {
         errors.at(
             arg.value_tokens(),
             format!("a format of typebus' own is written in quotes: `format = \"{word}\"`"),
@@ -188,26 +199,21 @@ fn check_format(arg: &Arg, errors: &mut Errors) -> Option<Path> {
         return None;
     }
     if arg.is_words() {
-        return arg.parsed(Path::parse_mod_style, what, errors);
+        return arg.parsed(Path::parse_mod_style, what, errors).map(Format::Codec);
     }
     let literal = arg.parsed(<LitStr as syn::parse::Parse>::parse, what, errors)?;
     match literal.value().as_str() {
-        "json" => {}
-        later @ ("msgpack" | "cbor") => {
-            errors.at(
-                &literal,
-                format!("the format `{later}` comes in a later version of typebus; use \"json\""),
-            );
-        }
+        "json" => Some(Format::Json),
+        "msgpack" | "cbor" => Some(Format::Featured(literal)),
         other => {
-            let known = suggest(other, "format", ours);
+            let known = suggest(other, "format", FORMATS);
             errors.at(
                 &literal,
                 format!("unknown format `{other}`; {known}; a codec of your own is written without quotes"),
             );
+            None
         }
     }
-    None
 }
 
 /// The older versions, each once, and not the event itself.

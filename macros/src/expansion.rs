@@ -32,6 +32,15 @@ fn a_plain_event() {
 }
 
 #[test]
+fn an_event_in_a_format_behind_a_feature() {
+    let expanded = event::derive(quote! {
+        #[event(topic = "shop.invoices", format = "cbor")]
+        struct InvoiceSent;
+    });
+    compare("event_in_cbor", &pretty(expanded));
+}
+
+#[test]
 fn an_event_with_a_past_and_an_answer() {
     let expanded = event::derive(quote! {
         #[event(topic = "shop.{tenant}.quotes", name = "quote.wanted", id = request.id)]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    backend::Subscription,
     input::Arrival,
     outputs::{Outbox, Rejection, Returned, Settles},
 };
@@ -40,6 +41,9 @@ pub trait Attempts: Send {
     /// Drops the future in a slot, if there is one.
     fn cancel(&mut self, slot: usize);
 }
+
+/// Puts something around the attempts of every handler of a program that is tested.
+pub(crate) type Wrap = dyn Fn(&Subscription, Box<dyn Attempts>) -> Box<dyn Attempts> + Send + Sync;
 
 /// The slots of a handler whose calls give futures of type `F`, for an input that asks for `K`.
 pub(crate) struct Pinned<H, F, K> {

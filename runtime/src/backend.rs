@@ -324,6 +324,14 @@ impl Position {
         Self(NonZero::<u64>::MIN, position)
     }
 
+    /// The position that is [displayed](fmt::Display) like this.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some((major, minor)) => Some(Self::pair(major.parse().ok()?, minor.parse().ok()?)),
+            None => text.parse().ok().map(Self::new),
+        }
+    }
+
     /// A position of two numbers, the first of which counts more, such as Pulsar's ledger and entry.
     #[must_use]
     pub const fn pair(major: u64, minor: u64) -> Self {

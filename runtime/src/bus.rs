@@ -14,17 +14,19 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    attempts::Wrap,
     backend::{Backend, Sender},
     config::Effective,
     connect::IntoBackend,
     dead_letters::DeadLetters,
+    dedupe::DedupeStore,
     error::{Error, ErrorKind, Result},
     event::{Reply, Request},
     extract::Publisher,
     hooks::Hooks,
     options::{Options, Settled},
     outlet::Outlet,
-    plan::{Mounted, Wiring, dead_letter_topics},
+    plan::{Mounted, Wiring, dead_letter_topics, instance},
     publish::{Publish, Receipt},
     running::{Running, StopNow, start},
     scope::States,
@@ -49,11 +51,15 @@ pub(crate) struct Core {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) state: Arc<States>,
     pub(crate) wirings: Vec<Wiring>,
+    /// The store for handlers with `dedupe`, and which bus asks it.
+    pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
     pub(crate) tuning: Tuning,
     pub(crate) effective: Effective,
     pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) started: AtomicBool,
+    /// Given by a test, before the start.
+    pub(crate) wrap: Option<Box<Wrap>>,
 }
 
 impl<S: Service> Bus<S> {
@@ -158,7 +164,7 @@ impl<S: Service> Bus<S> {
         } else {
             Ok(topics)
         };
-        DeadLetters::new(Arc::clone(&self.core.backend), group, topics)
+        DeadLetters::new(Arc::clone(&self.core.backend), group, topics, broadcasting(service))
     }
 
     /// Every setting of the bus, with its value and where it was said: by default, an attribute, a file, the
@@ -353,8 +359,10 @@ impl Core {
             tuning,
             effective,
             hooks: options.hooks,
+            dedupe: options.dedupe.map(|store| (store, instance().into())),
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
+            wrap: None,
         })
     }
 
@@ -378,15 +386,21 @@ impl Core {
     }
 }
 
+/// The handlers of which every instance has its own deliveries.
+fn broadcasting(service: &ServiceDescriptor) -> Vec<&'static str> {
+    service.handlers.iter().filter(|handler| handler.policy.broadcast).map(|handler| handler.name).collect()
+}
+
 /// Logs once what will be consumed, by which groups, under which policies.
 fn announce(service: &ServiceDescriptor, system: &str, wirings: &[Wiring]) {
     tracing::info!(
         service = service.name,
         messaging.system = system,
-        subscriptions = wirings.len(),
+        subscriptions = wirings.iter().filter(|wiring| !wiring.replays).count(),
         "connected"
     );
-    for Wiring { subscription, handlers } in wirings {
+    let consuming = wirings.iter().filter(|wiring| !wiring.replays);
+    for Wiring { subscription, handlers, .. } in consuming {
         for Mounted { handler, policy } in handlers {
             tracing::info!(
                 service = service.name,

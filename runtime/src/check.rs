@@ -11,6 +11,8 @@ mod catalog;
 mod cycle;
 mod event;
 mod handler;
+#[cfg(feature = "test")]
+mod harness;
 mod service;
 mod system;
 mod table;
@@ -18,6 +20,8 @@ mod text;
 
 pub use event::upcast_mismatch;
 pub use handler::{batch_mismatch, input_mismatch, topic_mismatch};
+#[cfg(feature = "test")]
+pub(crate) use harness::{not_published, not_received};
 pub use service::{Survey, known};
 pub use system::{SystemSurvey, arrivals, known_in};
 

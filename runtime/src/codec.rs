@@ -1,5 +1,12 @@
 //! Payloads: how an event becomes bytes, and what can go wrong on the way back.
 
+#[cfg(feature = "cbor")]
+mod cbor;
+#[cfg(feature = "msgpack")]
+mod msgpack;
+#[cfg(any(feature = "msgpack", feature = "cbor"))]
+mod shape;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -13,6 +20,11 @@ use crate::{
     message::{Attribute, JSON, MessageBuilder},
     template,
 };
+
+#[cfg(feature = "cbor")]
+pub use self::cbor::Cbor;
+#[cfg(feature = "msgpack")]
+pub use self::msgpack::MsgPack;
 
 /// How the payload of an event becomes bytes and back: what `#[event(format = path)]` names.
 ///
@@ -46,7 +58,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a codec for `{E}`",
     label = "not a codec for `{E}`",
-    note = "`format` is \"json\", or a type that implements `typebus::Codec<{E}>`"
+    note = "`format` is \"json\", \"msgpack\", \"cbor\", or a type that implements `typebus::Codec<{E}>`"
 )]
 pub trait Codec<E>: 'static {
     /// The content type that is sent with every payload.
@@ -90,13 +102,18 @@ impl<E: Serialize + DeserializeOwned + JsonSchema> Codec<E> for Json {
 
     /// `application/json`, `text/json` and every `+json`, with or without parameters.
     fn reads(content_type: &str) -> bool {
-        let essence = essence(content_type).to_ascii_lowercase();
-        matches!(essence.as_str(), JSON | "text/json") || essence.ends_with("+json")
+        is_json(content_type)
     }
 }
 
+/// Whether a content type says that the payload is JSON.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let essence = essence(content_type).to_ascii_lowercase();
+    matches!(essence.as_str(), JSON | "text/json") || essence.ends_with("+json")
+}
+
 /// A content type without its parameters.
-fn essence(content_type: &str) -> &str {
+pub(crate) fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
@@ -116,6 +133,46 @@ impl<E> Format<E> {
         Self { content_type: C::CONTENT_TYPE, encode: C::encode, decode: C::decode, reads: C::reads }
     }
 
+    /// That of `format = "msgpack"`.
+    #[cfg(feature = "msgpack")]
+    #[must_use]
+    pub const fn msgpack() -> Self
+    where
+        MsgPack: Codec<E>,
+    {
+        Self::of::<MsgPack>()
+    }
+
+    /// Not in this build.
+    #[cfg(not(feature = "msgpack"))]
+    #[must_use]
+    pub const fn msgpack() -> Self
+    where
+        E: InMsgPack,
+    {
+        Self::broken()
+    }
+
+    /// That of `format = "cbor"`.
+    #[cfg(feature = "cbor")]
+    #[must_use]
+    pub const fn cbor() -> Self
+    where
+        Cbor: Codec<E>,
+    {
+        Self::of::<Cbor>()
+    }
+
+    /// Not in this build.
+    #[cfg(not(feature = "cbor"))]
+    #[must_use]
+    pub const fn cbor() -> Self
+    where
+        E: InCbor,
+    {
+        Self::broken()
+    }
+
     /// What its payloads are.
     #[must_use]
     pub const fn content_type(&self) -> &'static str {
@@ -133,6 +190,26 @@ impl<E> Format<E> {
         }
     }
 }
+
+/// What no event is while the feature `msgpack` is off. The macro cannot see which features are on; this can say it.
+#[doc(hidden)]
+#[cfg(not(feature = "msgpack"))]
+#[diagnostic::on_unimplemented(
+    message = "the format \"msgpack\" is not in this build of typebus",
+    label = "needs the feature `msgpack`",
+    note = "turn it on: `cargo add typebus --features msgpack`"
+)]
+pub trait InMsgPack {}
+
+/// As [`InMsgPack`], for `cbor`.
+#[doc(hidden)]
+#[cfg(not(feature = "cbor"))]
+#[diagnostic::on_unimplemented(
+    message = "the format \"cbor\" is not in this build of typebus",
+    label = "needs the feature `cbor`",
+    note = "turn it on: `cargo add typebus --features cbor`"
+)]
+pub trait InCbor {}
 
 impl<E> fmt::Debug for Format<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use std::{fmt, time::SystemTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    backend::{Delivery, Header, Message, MessageBuilder, Position},
+    backend::{Delivery, Header, Message, MessageBuilder, Past, Position},
     metadata::Metadata,
     outputs::Reason,
 };
@@ -19,9 +19,11 @@ const ERROR: &str = "typebus-error";
 const ATTEMPTS: &str = "typebus-attempts";
 const HANDLER: &str = "typebus-handler";
 const GROUP: &str = "typebus-group";
-const TOPIC: &str = "typebus-origin-topic";
-const PARTITION: &str = "typebus-origin-partition";
-const POSITION: &str = "typebus-origin-position";
+pub(crate) const TOPIC: &str = "typebus-origin-topic";
+pub(crate) const PARTITION: &str = "typebus-origin-partition";
+pub(crate) const POSITION: &str = "typebus-origin-position";
+/// How often it was replayed.
+pub(crate) const REDRIVEN: &str = "typebus-redriven";
 const FIRST: &str = "typebus-first";
 const LAST: &str = "typebus-last";
 
@@ -46,16 +48,9 @@ impl Obituary<'_> {
     }
 
     fn build(&self, with_headers: bool) -> Message {
-        let message = &self.delivery.message;
-        let mut builder = MessageBuilder::new();
-        let copied = builder.payload(|buffer| {
-            buffer.extend_from_slice(message.payload());
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let builder = match copied {
-            Ok(builder) => builder,
-            Err(never) => match never {},
-        };
+        let original = self.delivery.message.original();
+        let message = original.as_ref().unwrap_or(&self.delivery.message);
+        let mut builder = MessageBuilder::with_payload(message.payload());
         if let Some(key) = message.key() {
             builder.key(key);
         }
@@ -82,6 +77,9 @@ impl Obituary<'_> {
         if let Some(position) = self.delivery.position {
             ours(POSITION, &position.to_string());
         }
+        if let Some(Past { redriven: nth @ 1.., .. }) = self.delivery.past.as_deref() {
+            ours(REDRIVEN, &nth.to_string());
+        }
         ours(FIRST, &time(self.first.unwrap_or(last)));
         ours(LAST, &time(last));
         builder.build()
@@ -101,6 +99,10 @@ pub struct DeadLetter {
 impl DeadLetter {
     pub(crate) fn new(delivery: &Delivery) -> Self {
         Self { metadata: Metadata::new(delivery, None) }
+    }
+
+    pub(crate) const fn delivery(&self) -> &Delivery {
+        self.metadata.delivery()
     }
 
     fn number<T: std::str::FromStr>(&self, header: &str) -> Option<T> {
@@ -149,6 +151,12 @@ impl DeadLetter {
             partition: self.number(PARTITION),
             position: self.metadata.header(POSITION).unwrap_or_default().to_owned(),
         }
+    }
+
+    /// How often it was replayed before.
+    #[must_use]
+    pub fn redriven(&self) -> u32 {
+        self.number(REDRIVEN).unwrap_or_default()
     }
 
     /// When its first attempt failed.

@@ -166,15 +166,7 @@ fn check_key(event: &EventDescriptor, bytes: usize) -> Result<()> {
 
 /// A sealed message with more headers. A trace context takes the place of the one that is there.
 pub(crate) fn amend(message: &Message, headers: &[(String, String)]) -> Result<Message> {
-    let mut builder = MessageBuilder::new();
-    let copied = builder.payload(|buffer| {
-        buffer.extend_from_slice(message.payload());
-        Ok::<(), std::convert::Infallible>(())
-    });
-    let builder = match copied {
-        Ok(builder) => builder,
-        Err(never) => match never {},
-    };
+    let mut builder = MessageBuilder::with_payload(message.payload());
     if let Some(key) = message.key() {
         builder.key(key);
     }
@@ -261,15 +253,19 @@ fn field(fields: &mut Vec<u8>, bytes: &[u8]) {
 
 /// What identifies a delivery: source and id, or, without an id, topic, partition and position.
 fn identify(fields: &mut Vec<u8>, delivery: &Delivery) {
-    let Delivery { message, topic, partition, position, .. } = delivery;
+    let message = &delivery.message;
     field(fields, message.attribute(Attribute::Source).unwrap_or_default());
     match message.attribute(Attribute::Id) {
         Some(id) => field(fields, id),
-        None => {
-            let position = position.map(|position| position.to_string()).unwrap_or_default();
-            field(fields, format!("{topic}/{}/{position}", partition.unwrap_or_default()).as_bytes());
-        }
+        None => field(fields, place(delivery).as_bytes()),
     }
+}
+
+/// What identifies a delivery without an id: `topic/partition/position`.
+pub(crate) fn place(delivery: &Delivery) -> String {
+    let Delivery { topic, partition, position, .. } = delivery;
+    let position = position.map(|position| position.to_string()).unwrap_or_default();
+    format!("{topic}/{}/{position}", partition.unwrap_or_default())
 }
 
 /// A UUIDv7 of this millisecond. Its 74 random bits come from a thread's own generator: an id must be unique, not

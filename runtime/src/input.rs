@@ -29,7 +29,7 @@ pub struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The message as it came from the broker.
+    /// The message as it came from the broker; a structured CloudEvent in binary mode.
     #[must_use]
     pub const fn message(&self) -> &Message {
         &self.delivery.message

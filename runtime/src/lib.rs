@@ -78,6 +78,19 @@
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
 //! atomic with your database.
 //!
+//! # Testing
+//!
+//! A handler is a function, which a unit test calls. `Billing::test(state)` runs a whole service in process, on a clock
+//! that jumps over back-offs and time-outs, and tells what became of each event delivered to it: see [`testing`].
+//!
+//! # What others write
+//!
+//! Messages are CloudEvents 1.0 in binary mode: an envelope in the broker's own headers, beside the payload. Structured
+//! mode is understood on receipt: `application/cloudevents+json`, and, where no header tells the type, a JSON object with
+//! a `specversion`. Its attributes are then those of the envelope, extensions are headers that begin with `ce-`,
+//! `partitionkey` is the key of a message without one, and the data are the payload, JSON to the byte. A dead letter has
+//! the bytes that came. Without any envelope a message is the only event of its topic, or a dead letter.
+//!
 //! # Stopping
 //!
 //! [`Bus::run_until`] with [`shutdown_signal`] drains: no new attempt starts, running ones have 20 seconds
@@ -106,6 +119,9 @@
 //! * `metrics`: the layer `Metrics`, which counts and measures through the crate `metrics`.
 //! * `opentelemetry`: the layer `OpenTelemetry`, which makes spans, and carries their context along.
 //! * `toml`: [`Config`] from TOML.
+//! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
+//!   it turns on tokio's clock for tests.
+//! * `msgpack`, `cbor`: the formats of these names, for `#[event(format = ..)]`.
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -120,6 +136,7 @@ mod config;
 mod connect;
 mod dead_letter;
 mod dead_letters;
+mod dedupe;
 mod dispatch;
 mod duration;
 mod envelope;
@@ -153,6 +170,7 @@ mod scope;
 mod service;
 mod signal;
 mod stats;
+mod structured;
 mod template;
 pub mod testing;
 mod topic;
@@ -161,6 +179,10 @@ mod tuning;
 
 pub use backend::Position;
 pub use bus::{Builder, Bus, Connecting, Runs};
+#[cfg(feature = "cbor")]
+pub use codec::Cbor;
+#[cfg(feature = "msgpack")]
+pub use codec::MsgPack;
 pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 #[doc(hidden)]
 pub use codec::{Format, Older};
@@ -168,6 +190,7 @@ pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letter::{DeadLetter, Origin};
 pub use dead_letters::{DeadLetterList, DeadLetters};
+pub use dedupe::{Begun, Claim, DedupeStore, LocalStore};
 pub use error::{BoxError, Error, ErrorKind, Problem, Result};
 pub use event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Reply, Request};
 pub use extract::{AskedIn, Attempt, FromDelivery, OneOf, Publisher, Publishes, Shutdown, State};

@@ -1,5 +1,7 @@
 //! A message as backends carry it: payload, key, CloudEvents attributes and headers in one allocation.
 
+mod unfolded;
+
 use std::fmt;
 
 use triomphe::ThinArc;
@@ -87,6 +89,9 @@ impl Attribute {
 /// The content type that JSON payloads carry.
 pub(crate) const JSON: &str = "application/json";
 
+/// How the content types begin whose payload holds the envelope too: `application/cloudevents+json`, and the batch.
+const STRUCTURED: &[u8] = b"application/cloudevents";
+
 /// One entry of a message's envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header<'a> {
@@ -122,6 +127,10 @@ struct Traits(u32);
 impl Traits {
     const HAS_KEY: u32 = 1;
     const JSON: u32 = 1 << 1;
+    /// The message was made of another one, which stands behind its headers.
+    const UNFOLDED: u32 = 1 << 2;
+    /// The payload holds the envelope too. It stands among the defects, so that one look tells both.
+    const STRUCTURED: u32 = 1 << 24;
     /// The defect's kind and attribute begin at these bits.
     const DEFECT: u32 = 8;
     const ATTRIBUTE: u32 = 16;
@@ -150,6 +159,15 @@ impl Traits {
         self.0 >> Self::DEFECT == 0
     }
 
+    fn note_content_type(&mut self, value: &[u8]) {
+        let is_structured = |begin: &[u8]| begin.eq_ignore_ascii_case(STRUCTURED);
+        if value == JSON.as_bytes() {
+            self.set(Self::JSON);
+        } else if value.trim_ascii_start().get(..STRUCTURED.len()).is_some_and(is_structured) {
+            self.set(Self::STRUCTURED);
+        }
+    }
+
     fn defect(self) -> Option<Defect> {
         if self.is_sound() {
             return None;
@@ -158,6 +176,7 @@ impl Traits {
         match (kind, Attribute::from_tag(tag)) {
             (1, Some(attribute)) => Some(Defect::Repeated(attribute)),
             (2, Some(attribute)) => Some(Defect::NotText(attribute)),
+            (0, _) => None,
             _ => Some(Defect::Name),
         }
     }
@@ -240,11 +259,20 @@ impl Message {
         self.head().traits.has(Traits::JSON)
     }
 
-    /// Whether the headers can be relied on, are few, and are short.
+    /// Whether the headers can be relied on, are few, and are short, and the envelope is among them.
     pub(crate) fn is_sound(&self) -> bool {
-        self.head().traits.is_sound()
-            && self.header_count() <= MAX_HEADERS
-            && self.header_bytes() <= MAX_HEADER_BYTES
+        self.head().traits.is_sound() && self.has_few_headers()
+    }
+
+    /// Whether the headers are few and short.
+    pub(crate) fn has_few_headers(&self) -> bool {
+        self.header_count() <= MAX_HEADERS
+            && (self.written_headers().len() <= MAX_HEADER_BYTES || self.header_bytes() <= MAX_HEADER_BYTES)
+    }
+
+    /// Whether the content type says that the envelope is in the payload.
+    pub(crate) fn is_structured(&self) -> bool {
+        self.head().traits.has(Traits::STRUCTURED)
     }
 
     /// Whether the headers begin like this, which is one comparison.
@@ -278,7 +306,7 @@ impl Message {
     /// How many bytes the attributes and headers take.
     #[must_use]
     pub fn header_bytes(&self) -> usize {
-        self.written_headers().len()
+        self.written_headers().len() - self.original_bytes()
     }
 
     /// How many bytes the whole message takes in memory, payload, key and headers.
@@ -368,6 +396,13 @@ impl MessageBuilder {
         Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, traits: Traits(0) }
     }
 
+    /// A builder with this payload, for one message.
+    #[must_use]
+    pub fn with_payload(payload: &[u8]) -> Self {
+        let end = payload.len();
+        Self { data: payload.to_vec(), payload_end: end, key_end: end, ..Self::new() }
+    }
+
     /// Forgets what was written and keeps the buffer.
     pub fn clear(&mut self) {
         self.data.clear();
@@ -435,8 +470,8 @@ impl MessageBuilder {
     /// Adds an attribute, once each, as UTF-8. What a foreign producer wrote goes through
     /// [`wire_header`](Self::wire_header), which notes what is wrong with it.
     pub fn attribute(&mut self, attribute: Attribute, value: &[u8]) -> &mut Self {
-        if attribute == Attribute::ContentType && value == JSON.as_bytes() {
-            self.traits.set(Traits::JSON);
+        if attribute == Attribute::ContentType {
+            self.traits.note_content_type(value);
         }
         self.data.push(attribute as u8);
         self.data.extend_from_slice(&length(value).to_le_bytes());

@@ -129,6 +129,13 @@ impl Metadata {
         self.delivery.position
     }
 
+    /// How often this delivery was replayed from the dead letters; 0 for one that never was. What a header says
+    /// counts only there.
+    #[must_use]
+    pub fn redriven(&self) -> u32 {
+        self.delivery.past.as_deref().map_or(0, |past| past.redriven)
+    }
+
     /// The last value of a header, if it is UTF-8. Attributes of the envelope are not among the headers.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

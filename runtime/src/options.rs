@@ -7,12 +7,13 @@ use crate::{
     bus::Builder,
     config::{Applied, Config, Effective, SettingOrigin},
     dead_letter::DeadLetter,
+    dedupe::DedupeStore,
     error::{BoxError, Error, ErrorKind, Problem, Result},
     event::{Event, EventDescriptor},
     hooks::Hooks,
     layer::{Layer, Layers, OnDeadLetter},
     names::{Names, Wishes},
-    plan::{Wiring, plan, problems, wire},
+    plan::{Wiring, dedupe_problems, plan, problems, wire},
     service::{Service, ServiceDescriptor},
     tuning::Tuning,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) renames: Vec<(&'static EventDescriptor, String)>,
     pub(crate) hooks: Hooks,
     pub(crate) layers: Layers,
+    pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
 }
 
 /// What holds, as far as it can hold.
@@ -36,6 +38,7 @@ pub(crate) struct Settled {
     pub(crate) plan: Plan,
     pub(crate) names: Names,
     pub(crate) effective: Effective,
+    pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Problem>,
 }
@@ -105,6 +108,13 @@ impl<S: Service, T> Builder<S, T> {
     /// receives it or the new name; the name is no topic, begins with `dead` or `reply`, or is another topic's.
     pub fn rename<E: Event>(mut self, name: impl Into<String>) -> Self {
         self.options.renames.push((const { &E::DESCRIPTOR }, name.into()));
+        self
+    }
+
+    /// Gives the store that handlers with `dedupe = ".."` need. A [`LocalStore`](crate::LocalStore) will do where no other
+    /// process shares the broker.
+    pub fn dedupe_store(mut self, store: impl DedupeStore) -> Self {
+        self.options.dedupe = Some(Arc::new(store));
         self
     }
 
@@ -214,7 +224,8 @@ impl Options {
             Names::default()
         });
         let effective = Effective::new(service, &applied);
-        Settled { tuning: applied.tuning, wirings, plan, names, effective, problems }
+        let dedupe = self.dedupe.clone();
+        Settled { tuning: applied.tuning, wirings, plan, names, effective, dedupe, problems }
     }
 
     /// Several events may be on one topic; they have to agree.
@@ -245,7 +256,13 @@ impl Settled {
         backend: Result<Arc<dyn Backend>>,
     ) -> Result<Arc<dyn Backend>> {
         let mut problems = match &backend {
-            Ok(backend) => problems(service, backend.system(), &backend.capabilities()),
+            Ok(backend) => {
+                let (system, can) = (backend.system(), backend.capabilities());
+                let store = self.dedupe.as_deref();
+                let mut problems = problems(service, system, &can);
+                problems.extend(dedupe_problems(&self.wirings, store, system, &can));
+                problems
+            }
             Err(error) if self.problems.is_empty() => return Err(error.clone()),
             Err(error) if error.problems().is_empty() => vec![Problem::new("the backend", error.to_string())],
             Err(error) => error.problems().to_vec(),

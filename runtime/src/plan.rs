@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
+    dedupe::DedupeStore,
+    dispatch::redrive,
     error::Problem,
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
@@ -17,6 +19,8 @@ use crate::{
 pub(crate) struct Wiring {
     pub(crate) subscription: Subscription,
     pub(crate) handlers: Vec<Mounted>,
+    /// It gets the dead letters of the group that are replayed, whatever their topics.
+    pub(crate) replays: bool,
 }
 
 /// A handler with the policy that holds for it, which a configuration may have changed.
@@ -46,10 +50,40 @@ pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Lim
         let (order, start) = (first.order, first.start);
         let subscription =
             Subscription { group, filter, order, start, limits, instance: alone.map(|_| instance()) };
-        Wiring { subscription, handlers }
+        Wiring { subscription, handlers, replays: false }
     };
-    wirings.into_iter().map(wiring).collect()
+    let wirings: Vec<Wiring> = wirings.into_iter().map(wiring).collect();
+    let replays = replays(service, policies, limits);
+    wirings.into_iter().chain(replays).collect()
 }
+
+/// For each group that has dead letters, the subscription by which it gets replays of them.
+fn replays(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> Vec<Wiring> {
+    let mut groups: BTreeMap<&str, Vec<Mounted>> = BTreeMap::new();
+    for (handler, policy) in service.handlers.iter().zip(policies) {
+        let mounted = groups.entry(service.group_of(handler)).or_default();
+        if !mounted.iter().any(|other| other.handler.is(handler)) {
+            // Beside the handler's own, and one at a time.
+            mounted.push(Mounted { handler, policy: Policy { concurrency: 1, ..*policy } });
+        }
+    }
+    let has_letters = |(group, _): &(&str, _)| !dead_letter_topics(service, group).is_empty();
+    let wiring = |(group, handlers): (&str, Vec<Mounted>)| {
+        let subscription = Subscription {
+            group: group.to_owned(),
+            filter: redrive::topic(group),
+            order: Order::Key,
+            start: None,
+            limits: Limits { held: limits.held.min(HELD_REPLAYS), ..limits },
+            instance: None,
+        };
+        Wiring { subscription, handlers, replays: true }
+    };
+    groups.into_iter().filter(has_letters).map(wiring).collect()
+}
+
+/// How many replays a group takes at once, at most.
+const HELD_REPLAYS: usize = 64;
 
 /// The name of a subscription that only this instance has.
 pub(crate) fn instance() -> String {
@@ -126,9 +160,6 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        if handler.policy.dedupe.is_some() {
-            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
-        }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
@@ -160,6 +191,49 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Some(Start::Latest) if !can.start_latest => report(format!("{backend} has no `start = latest`")),
             Some(_) | None => {}
+        }
+    }
+    problems
+}
+
+/// What handlers with `dedupe` lack.
+pub(crate) fn dedupe_problems(
+    wirings: &[Wiring],
+    store: Option<&dyn DedupeStore>,
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mounted = wirings.iter().filter(|wiring| !wiring.replays).flat_map(|wiring| &wiring.handlers);
+    for Mounted { handler, policy } in mounted.filter(|mounted| mounted.policy.dedupe.is_some()) {
+        let mut report = |text: String| {
+            let problem = Problem::new(format!("handler `{}`", handler.name), text);
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        };
+        match store {
+            None => report(
+                "`dedupe` needs a store that remembers finished work; give the builder one with `.dedupe_store(..)`"
+                    .to_owned(),
+            ),
+            Some(store) if store.is_local() && can.shared => report(format!(
+                "`dedupe` on {backend} needs a store that all processes share, and the one that was given is of this \
+                 process alone"
+            )),
+            Some(_) => {}
+        }
+        if policy.timeout.is_none() {
+            report("`dedupe` needs a `timeout`: a claim lasts as long as an attempt may".to_owned());
+        }
+        if handler.batch {
+            report("`dedupe` works on single deliveries; leave it out, or take them one by one instead of in a `Batch`".to_owned());
+        }
+        if policy.delivery == Guarantee::AtMostOnce {
+            report(
+                "`dedupe` is pointless with `delivery = at_most_once`, which has no repeats; leave one out"
+                    .to_owned(),
+            );
         }
     }
     problems

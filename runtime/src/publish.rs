@@ -216,6 +216,12 @@ impl Receipt {
         std::str::from_utf8(id).unwrap_or_default()
     }
 
+    #[cfg(feature = "test")]
+    pub(crate) fn kind(&self) -> &str {
+        let kind = self.message.attribute(Attribute::Type).unwrap_or_default();
+        std::str::from_utf8(kind).unwrap_or_default()
+    }
+
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {

@@ -17,9 +17,12 @@ use tokio::{
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{Conditions, Control, Counters, Permits, Routes, Runner, Setup, Worker},
+    dispatch::{
+        Conditions, Control, Counters, Part, Permits, Routes, Runner, Setup, Worker, redrive::Redriven,
+    },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
+    handler::HandlerDescriptor,
     plan::{Mounted, Wiring},
     policy::Unhandled,
     readiness::{Health, Readiness},
@@ -63,8 +66,12 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
         let control = Arc::new(Control::new(wiring.handlers.len()));
         let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
         let runners = wiring.handlers.iter().map(|Mounted { handler, policy }| {
-            let shares = |other: &&Wiring| other.handlers.iter().any(|h| h.handler.name == handler.name);
-            let permits = core.wirings.iter().filter(shares).nth(1).map(|_| {
+            // Replays are beside what the handler may run at once.
+            let shares = |other: &&Wiring| {
+                !other.replays && other.handlers.iter().any(|h| h.handler.name == handler.name)
+            };
+            let shared = core.wirings.iter().filter(shares).nth(1).filter(|_| !wiring.replays);
+            let permits = shared.map(|_| {
                 let free = usize::from(policy.concurrency);
                 let entry = permits.entry((at, handler.name));
                 Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
@@ -77,25 +84,26 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
                 outlet: Arc::clone(&core.outlet),
                 shutdown: core.shutdown.subscribe(),
             };
-            Runner::new(handler, *policy, Arc::new(scope), permits)
+            let mut runner = Runner::new(handler, *policy, Arc::new(scope), permits);
+            if let Some(wrap) = &core.wrap {
+                runner.attempts = wrap(&wiring.subscription, runner.attempts);
+            }
+            runner
         });
         let runners = runners.collect();
         let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
         let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
         workers.push(Worker::new(Setup {
             subscription: wiring.subscription.clone(),
-            routes: Routes::new(
-                &wiring.subscription.filter,
-                wiring.handlers.iter().map(|mounted| mounted.handler).collect(),
-                known,
-            ),
-            consumer,
+            routes: routes(core, wiring, known),
+            consumer: if wiring.replays { Box::new(Redriven(consumer)) } else { consumer },
             runners,
             unhandled: strictest(wiring),
             outlet: Arc::clone(&core.outlet),
             control: Arc::clone(&control),
             counters: Arc::clone(&counters),
             conditions: Arc::clone(&conditions),
+            dedupe: core.dedupe.clone(),
             gate: Arc::clone(&gate),
             tuning: core.tuning,
         }));
@@ -175,7 +183,28 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
+/// At which handlers deliveries arrive: replays have had those of their group.
+fn routes(core: &Core, wiring: &Wiring, known: Vec<&'static EventDescriptor>) -> Routes {
+    let number =
+        |handler: &HandlerDescriptor| wiring.handlers.iter().position(|other| other.handler.is(handler));
+    let part = |of: &Wiring| {
+        let handlers =
+            of.handlers.iter().filter_map(|mounted| Some((number(mounted.handler)?, mounted.handler)));
+        Part { filter: of.subscription.filter.clone(), handlers: handlers.collect() }
+    };
+    if !wiring.replays {
+        return Routes::new(part(wiring), known);
+    }
+    let group = &wiring.subscription.group;
+    let group = core.wirings.iter().filter(|other| !other.replays && other.subscription.group == *group);
+    Routes::of_replays(group.map(part).collect(), known)
+}
+
 fn strictest(wiring: &Wiring) -> Unhandled {
+    if wiring.replays {
+        // It was handled once: nothing of it is skipped.
+        return Unhandled::DeadLetter;
+    }
     let wishes = wiring.handlers.iter().map(|mounted| mounted.policy.unhandled);
     wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
         (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
@@ -259,7 +288,7 @@ impl Running {
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
             let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried, load } =
+            let Counters { received, handled, discarded, skipped, dead_lettered, repeats, retried, load } =
                 &*member.counters;
             GroupStats {
                 service: member.service,
@@ -270,6 +299,7 @@ impl Running {
                 discarded: read(discarded),
                 skipped: read(skipped),
                 dead_lettered: read(dead_lettered),
+                repeats: read(repeats),
                 retried: read(retried),
                 running: read(&load.running),
                 held: read(&load.held),
@@ -277,6 +307,8 @@ impl Running {
                 oldest: load.oldest(),
             }
         });
+        // The intake of replays shows once there was one.
+        let groups = groups.filter(|group| group.received > 0 || !is_replays(&group.topic));
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
         Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
     }
@@ -422,6 +454,11 @@ async fn work(worker: Worker, inner: Arc<Inner>) {
         ended.0.status.send_modify(|status| _ = status.error.get_or_insert(error));
         ended.0.stop();
     }
+}
+
+/// Whether replays arrive on this topic.
+fn is_replays(topic: &str) -> bool {
+    topic.starts_with("dead.")
 }
 
 /// Counts a worker as ended, even if it panics.

@@ -11,7 +11,7 @@ pub struct Stats {
 
 /// The deliveries of one subscription.
 ///
-/// What was received and has ended is in exactly one of `handled`, `discarded`, `skipped` and `dead_lettered`.
+/// What was received and has ended is in exactly one of `handled`, `discarded`, `skipped`, `dead_lettered` and `repeats`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStats {
@@ -31,6 +31,8 @@ pub struct GroupStats {
     pub skipped: u64,
     /// Settled after their dead letter was confirmed.
     pub dead_lettered: u64,
+    /// Settled without being run, since they repeat finished work.
+    pub repeats: u64,
     /// Attempts that failed and were repeated.
     pub retried: u64,
     /// Attempts that run now. This and what follows is as it was after the last round of the loop.
@@ -47,7 +49,7 @@ impl GroupStats {
     /// How many deliveries have ended.
     #[must_use]
     pub const fn settled(&self) -> u64 {
-        self.handled + self.discarded + self.skipped + self.dead_lettered
+        self.handled + self.discarded + self.skipped + self.dead_lettered + self.repeats
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use typebus::{
-    Around, Ended, Error, ErrorKind, GroupStats, Layer, Load, OnSent, Publication, Reason, Received, Sent,
-    Settlement,
+    Around, Ended, Error, ErrorKind, GroupStats, Layer, Load, LocalStore, OnSent, Publication, Reason,
+    Received, Sent, Settlement,
     backend::{Outgoing, Publishing},
     prelude::*,
 };
@@ -241,4 +241,24 @@ async fn what_a_layer_refuses_for_now_repeats_the_attempt() {
         running.stats().published().map(|(topic, count)| (topic.to_owned(), count)).collect();
     let payments = published.iter().find(|(topic, _)| topic == "shop.payments");
     assert_eq!(payments.unwrap().1, 2, "nothing of the refused attempt was sent");
+}
+
+#[handler(dedupe = "1h")]
+async fn once(_: Job) {}
+
+service! { Once = "once" { handles: [once], publishes: [Job] } }
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_of_finished_work_ends_as_one() {
+    let log = Log::default();
+    let builder = Bus::<Once>::builder().dedupe_store(LocalStore::new()).layer(log.clone());
+    let bus = builder.connect("memory:").await.unwrap();
+    for _ in 0..2 {
+        bus.publish(&Job::of("a", 1)).id("fact").await.unwrap();
+    }
+    start(&bus).await;
+    let all = log.0.all();
+    let ends: Vec<_> = all.iter().filter(|line| line.ends_with("ed work.jobs")).collect();
+    assert_eq!(ends, ["handled work.jobs", "repeated work.jobs"]);
+    assert_eq!(all.iter().filter(|line| line.starts_with("attempt")).count(), 1);
 }

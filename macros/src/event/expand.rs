@@ -2,9 +2,9 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{LitStr, Path, Type};
+use syn::{LitStr, Type};
 
-use super::{EventDef, Facts};
+use super::{EventDef, Facts, Format};
 use crate::{
     field::FieldPath,
     hash,
@@ -42,14 +42,15 @@ impl EventDef {
 
     fn valid(&self, facts: &Facts) -> TokenStream {
         let Self { runtime, ident, reply, .. } = self;
-        let Facts { topic, fields, name, version, key, id, codec, upcasts } = facts;
+        let Facts { topic, fields, name, version, key, id, format, upcasts } = facts;
         let p = runtime.private();
         let ty = plain(ident);
         let kind = format!("{name}.v{version}");
         let hash = hash::hash(&kind);
         let identity = hash::hash(&format!("{ty} {}", topic.value()));
         let hashed = hash::topic(&topic.value(), &p);
-        let written = codec.as_ref().map(|_| quote!(.written_as(Self::FORMAT.content_type())));
+        let is_json = matches!(format, Format::Json);
+        let written = (!is_json).then(|| quote!(.written_as(Self::FORMAT.content_type())));
         let nths = 0..upcasts.len();
         let older = (!upcasts.is_empty()).then(
             || quote!(const OLDER: &[#p::Events] = &[#(<#ident as #p::Event>::OLDER[#nths].event()),*];),
@@ -60,7 +61,7 @@ impl EventDef {
             let name = quote!(#reply).to_string().replace(' ', "");
             quote!(.answered_by(#name, <#reply as #p::Reply>::CAN_BE))
         });
-        let format = self.format(codec.as_ref());
+        let format = self.format(format);
         let decoders = (!upcasts.is_empty()).then(|| {
             let each = upcasts.iter().map(|older| {
                 let span = last_ident(older);
@@ -88,15 +89,22 @@ impl EventDef {
         }
     }
 
-    /// What its type owes to the codec is said at the codec's name, or at the type's for JSON.
-    fn format(&self, codec: Option<&Path>) -> TokenStream {
-        match codec {
-            Some(codec) => {
+    /// What its type owes to the codec is said at the codec's name, or at the type's for JSON. Whether the runtime was
+    /// built with a format the macro cannot see, so that it asks for a function that says so.
+    fn format(&self, format: &Format) -> TokenStream {
+        match format {
+            Format::Codec(codec) => {
                 let span = last_ident(codec);
                 let p = self.runtime.private_at(span);
                 quote_spanned!(place(span)=> #p::Format::<Self>::of::<#codec>())
             }
-            None => {
+            Format::Featured(literal) => {
+                let span = literal.span();
+                let p = self.runtime.private_at(span);
+                let format = format_ident!("{}", literal.value(), span = place(span));
+                quote_spanned!(place(span)=> #p::Format::<Self>::#format())
+            }
+            Format::Json => {
                 let span = self.ident.span();
                 let p = self.runtime.private_at(span);
                 quote_spanned!(place(span)=> #p::Format::<Self>::of::<#p::Json>())

@@ -130,6 +130,16 @@ impl ServiceDef {
             _ => (quote!((#(#types),*)), quote!((#(#names),*))),
         };
         let into = if present.is_empty() { quote!(_) } else { quote!(into) };
+        // What needs no state may be given none, or `()` where an argument is asked for.
+        let unit = present.is_empty().then(|| {
+            quote_spanned! {place(ident.span())=>
+                #(#outer)* #cfg
+                #[automatically_derived]
+                impl #p::StateOf<()> for #ident {
+                    fn collect(_: (), _: &mut #p::States) {}
+                }
+            }
+        });
         quote_spanned! {place(ident.span())=>
             #(#outer)* #cfg
             #[automatically_derived]
@@ -138,6 +148,7 @@ impl ServiceDef {
                     #(#add)*
                 }
             }
+            #unit
         }
     }
 

@@ -7,12 +7,14 @@ mod arrivals;
 mod breaker;
 mod conditions;
 mod effects;
+mod errands;
 mod held;
 mod lanes;
 mod marks;
 #[cfg(test)]
 mod model;
 mod permits;
+pub(crate) mod redrive;
 mod retry;
 mod routes;
 mod runner;
@@ -22,6 +24,6 @@ mod worker;
 
 pub(crate) use conditions::Conditions;
 pub(crate) use permits::Permits;
-pub(crate) use routes::Routes;
+pub(crate) use routes::{Part, Routes};
 pub(crate) use runner::Runner;
 pub(crate) use worker::{Control, Counters, Setup, Worker};

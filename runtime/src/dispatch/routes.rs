@@ -10,7 +10,7 @@ use crate::{
     handler::HandlerDescriptor,
     message::Opening,
     outputs::Reason,
-    template,
+    structured, template,
     topic::{Topic, is_pattern, matches},
 };
 
@@ -22,6 +22,8 @@ const REMEMBERED: usize = 4_096;
 pub(crate) enum Route {
     /// It goes to this handler of the subscription.
     Handler(usize, Option<&'static EventDescriptor>),
+    /// It is a structured CloudEvent, and goes on as the same in binary mode.
+    Unfolded(Box<Unfolded>),
     /// Its event is not the group's.
     Unhandled,
     /// It is handled by this handler, but not in this version: a newer one than all that are read, or one between.
@@ -39,14 +41,39 @@ pub(crate) struct Unread {
     pub(crate) error: String,
 }
 
+/// Where a structured CloudEvent goes.
+#[derive(Debug)]
+pub(crate) struct Unfolded {
+    /// The same in binary mode.
+    pub(crate) message: Message,
+    pub(crate) handler: usize,
+    pub(crate) fate: Fate,
+}
+
+/// What its handler makes of it.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Run(Option<&'static EventDescriptor>),
+    Unread(Unread),
+    Doomed(Box<Doom>),
+}
+
 #[derive(Debug)]
 pub(crate) struct Routes {
-    filter: Topic,
-    handlers: Vec<&'static HandlerDescriptor>,
+    /// One for each filter of which deliveries arrive.
+    parts: Vec<Part>,
     /// Every event of the service by which an untyped message may be known.
     known: Vec<&'static EventDescriptor>,
     exact: Option<Table>,
     by_topic: HashMap<Topic, Table>,
+}
+
+/// The handlers of one filter.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) filter: Topic,
+    /// Each with its number in the worker.
+    pub(crate) handlers: Vec<(usize, &'static HandlerDescriptor)>,
 }
 
 #[derive(Debug, Default)]
@@ -67,13 +94,16 @@ struct Kind {
 }
 
 impl Routes {
-    pub(crate) fn new(
-        filter: &Topic,
-        handlers: Vec<&'static HandlerDescriptor>,
-        known: Vec<&'static EventDescriptor>,
-    ) -> Self {
-        let exact = (!is_pattern(filter)).then(|| Table::new(filter, filter, &handlers, &known));
-        Self { filter: filter.clone(), handlers, known, exact, by_topic: HashMap::new() }
+    /// For a subscription: everything arrives by this part's filter.
+    pub(crate) fn new(part: Part, known: Vec<&'static EventDescriptor>) -> Self {
+        let (filter, parts) = (part.filter.clone(), vec![part]);
+        let exact = (!is_pattern(&filter)).then(|| Table::new(&parts, &filter, &known));
+        Self { parts, known, exact, by_topic: HashMap::new() }
+    }
+
+    /// For replays: what arrives came by the filter of one of these parts before, if it is not forged.
+    pub(crate) fn of_replays(parts: Vec<Part>, known: Vec<&'static EventDescriptor>) -> Self {
+        Self { parts, known, exact: None, by_topic: HashMap::new() }
     }
 
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
@@ -81,7 +111,7 @@ impl Routes {
             return table.resolve(delivery);
         }
         if !self.by_topic.contains_key(&delivery.topic) {
-            let table = Table::new(&self.filter, &delivery.topic, &self.handlers, &self.known);
+            let table = Table::new(&self.parts, &delivery.topic, &self.known);
             if self.by_topic.len() >= REMEMBERED {
                 return table.resolve(delivery);
             }
@@ -95,22 +125,19 @@ impl Routes {
 }
 
 impl Table {
-    fn new(
-        filter: &Topic,
-        topic: &Topic,
-        handlers: &[&'static HandlerDescriptor],
-        known: &[&'static EventDescriptor],
-    ) -> Self {
+    fn new(parts: &[Part], topic: &Topic, known: &[&'static EventDescriptor]) -> Self {
         let mut table = Self::default();
-        for (at, handler) in handlers.iter().enumerate() {
-            if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
-                table.any = Some(at);
+        for Part { filter, handlers } in parts.iter().filter(|part| matches(&part.filter, topic)) {
+            for (at, handler) in handlers {
+                if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
+                    table.any = Some(*at);
+                }
+                let here = |event: &&EventDescriptor| {
+                    let is_home = || template::home(handler.accepts, event) == &**filter;
+                    matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
+                };
+                handler.accepts.iter().filter(here).for_each(|event| table.add(event, *at));
             }
-            let here = |event: &&EventDescriptor| {
-                let is_home = || template::home(handler.accepts, event) == &**filter;
-                matches(event.topic.filter(), topic) && (handler.topic.is_some() || is_home())
-            };
-            handler.accepts.iter().filter(here).for_each(|event| table.add(event, at));
         }
         let mut here = known.iter().filter(|event| matches(event.topic.filter(), topic));
         if let Some(first) = here.next()
@@ -131,7 +158,7 @@ impl Table {
     fn resolve(&self, delivery: &Delivery) -> Route {
         let message = &delivery.message;
         if !message.is_sound() {
-            return bad_headers(message);
+            return self.look_at_headers(message);
         }
         if let Some(kind) = self.kinds.iter().find(|kind| message.opens_with(&kind.opening)) {
             return Route::Handler(kind.handler, Some(kind.event));
@@ -139,9 +166,23 @@ impl Table {
         self.look_closer(message)
     }
 
+    /// For messages whose headers are wrong, or whose envelope is not among them.
+    #[cold]
+    fn look_at_headers(&self, message: &Message) -> Route {
+        if message.defect().is_some() || !message.has_few_headers() {
+            return bad_headers(message);
+        }
+        self.look_closer(message)
+    }
+
     /// For messages whose headers do not begin with a type that is handled.
     #[cold]
     fn look_closer(&self, message: &Message) -> Route {
+        match structured::unfold(message) {
+            Some(Ok(unfolded)) => return self.unfolded(unfolded),
+            Some(Err(error)) => return Route::Doomed(0, Box::new(Doom::new(Reason::Undecodable, error))),
+            None => {}
+        }
         let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
@@ -160,6 +201,17 @@ impl Table {
             return Route::Unread(*handler, Box::new(Unread { name: name.to_owned(), version, error }));
         }
         self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
+    }
+
+    /// Where a structured CloudEvent goes in binary mode. That is not unfolded again.
+    fn unfolded(&self, message: Message) -> Route {
+        let (handler, fate) = match self.look_at_headers(&message) {
+            Route::Handler(handler, event) => (handler, Fate::Run(event)),
+            Route::Unread(handler, unread) => (handler, Fate::Unread(*unread)),
+            Route::Doomed(handler, doom) => (handler, Fate::Doomed(doom)),
+            other @ (Route::Unfolded(_) | Route::Unhandled) => return other,
+        };
+        Route::Unfolded(Box::new(Unfolded { message, handler, fate }))
     }
 
     fn known(&self, name: &str, version: u16) -> String {

@@ -39,7 +39,7 @@ pub(crate) struct Runner {
     permits: Option<Arc<Permits>>,
     /// Nothing of it starts until it is resumed.
     pub(crate) paused: bool,
-    /// There is neither a batch to collect nor a permit to ask for, and what runs is settled afterwards.
+    /// There is neither a batch to collect nor a permit or a claim to ask for, and what runs is settled afterwards.
     direct: bool,
 }
 
@@ -82,7 +82,7 @@ impl Runner {
             runnable: VecDeque::new(),
             solo: VecDeque::new(),
             paused: false,
-            direct: batch.is_none() && permits.is_none() && !settles_first,
+            direct: batch.is_none() && permits.is_none() && !settles_first && policy.dedupe.is_none(),
             batch,
             permits,
         }

@@ -6,6 +6,7 @@ mod hold;
 mod intake;
 mod observe;
 mod publish;
+mod repeats;
 mod settle;
 
 use std::{
@@ -22,10 +23,11 @@ use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
-use self::{care::Care, hold::Sighting, observe::Observing};
+use self::{care::Care, hold::Sighting, observe::Observing, repeats::Repeats};
 use crate::{
     backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Subscription, Token},
     clock::{Clock, Moment},
+    dedupe::DedupeStore,
     dispatch::{
         conditions::Conditions,
         effects::{Effect, Effects},
@@ -104,6 +106,7 @@ pub(crate) struct Counters {
     pub(crate) discarded: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
+    pub(crate) repeats: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) load: observe::Shown,
 }
@@ -115,6 +118,7 @@ struct Tally {
     discarded: u64,
     skipped: u64,
     dead_lettered: u64,
+    repeats: u64,
     retried: u64,
 }
 
@@ -126,6 +130,7 @@ impl Tally {
             (self.discarded, &counters.discarded),
             (self.skipped, &counters.skipped),
             (self.dead_lettered, &counters.dead_lettered),
+            (self.repeats, &counters.repeats),
             (self.retried, &counters.retried),
         ] {
             counter.store(value, Ordering::Release);
@@ -135,10 +140,12 @@ impl Tally {
 
 /// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Handled,
     Discarded,
     DeadLettered(Reason),
+    /// It repeats finished work, and was not run.
+    Repeated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +193,8 @@ pub(crate) struct Setup {
     pub(crate) control: Arc<Control>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) conditions: Arc<Conditions>,
+    /// For handlers with `dedupe`: the store, and which bus asks it.
+    pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
     /// Of the whole process: one suspect at a time.
     pub(crate) gate: Arc<Permits>,
     pub(crate) tuning: Tuning,
@@ -212,6 +221,7 @@ pub(crate) struct Worker {
     /// What layers are told; `None` without layers.
     observing: Option<Box<Observing>>,
     sightings: Vec<Sighting>,
+    repeats: Option<Repeats>,
     tally: Tally,
     max_message: usize,
     hasher: DefaultHashBuilder,
@@ -248,6 +258,7 @@ impl Worker {
             express: false,
             observing: Observing::new(&setup.outlet.layers),
             sightings: Vec::new(),
+            repeats: repeats(&setup),
             tally: Tally::default(),
             max_message: setup.outlet.backend.capabilities().max_message,
             hasher: DefaultHashBuilder::default(),
@@ -277,6 +288,7 @@ impl Worker {
         progress |= self.launch(cx)?;
         progress |= self.poll_woken();
         progress |= self.poll_effects();
+        progress |= self.poll_errands();
         self.tell();
         progress |= self.revoke();
         Ok(progress)
@@ -384,6 +396,13 @@ impl Worker {
     }
 }
 
+/// For a subscription that has a handler with `dedupe`.
+fn repeats(setup: &Setup) -> Option<Repeats> {
+    setup.runners.iter().find(|runner| runner.policy.dedupe.is_some())?;
+    let (store, owner) = setup.dedupe.clone()?;
+    Some(Repeats::new(store, owner, setup.subscription.limits.held))
+}
+
 impl Future for Worker {
     type Output = Result<()>;
 
@@ -392,6 +411,7 @@ impl Future for Worker {
         worker.setup.control.waker.register(cx.waker());
         worker.setup.runners.iter().for_each(|runner| runner.slots.register(cx.waker()));
         worker.effects.register(cx.waker());
+        worker.repeats.iter().for_each(|repeats| repeats.errands.register(cx.waker()));
         for _ in 0..ROUNDS {
             if let Phase::Closing(until) = worker.phase {
                 return worker.poll_close(cx, until);

@@ -284,6 +284,8 @@ pub enum Settlement {
     Skipped,
     /// Its dead letter is confirmed.
     DeadLettered(Reason),
+    /// It repeats finished work, and was not run (`dedupe`).
+    Repeated,
 }
 
 impl Settlement {
@@ -295,6 +297,7 @@ impl Settlement {
             Self::Discarded => "discarded",
             Self::Skipped => "skipped",
             Self::DeadLettered(_) => "dead_lettered",
+            Self::Repeated => "repeated",
         }
     }
 }

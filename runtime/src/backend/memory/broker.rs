@@ -173,7 +173,8 @@ impl State {
     fn create_channel(&mut self, name: &Topic, wakes: &mut Wakes) -> usize {
         let at = self.channels.len();
         let log = Log::new(self.bound.partitions);
-        let keeps_all = name.split('.').next() == Some("dead");
+        // Replays are consumed like anything else.
+        let keeps_all = name.starts_with("dead.") && !name.ends_with(".redrive");
         let mut readers = Vec::new();
         for (number, group) in self.groups.iter_mut().enumerate() {
             if topic::matches(&group.filter, name) {

@@ -41,7 +41,9 @@ impl Worker {
     pub(super) fn wake_due(&mut self) -> bool {
         let mut progress = false;
         while let Some(id) = self.retries.wake(self.now) {
-            if let Some(entry) = self.held.get_mut(id) {
+            if self.repeats.is_some() && self.ask_again(id) {
+                progress = true;
+            } else if let Some(entry) = self.held.get_mut(id) {
                 entry.stage = Stage::Waiting;
                 self.enqueue(id);
                 progress = true;
@@ -340,6 +342,8 @@ impl Worker {
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
                 let attempt = entry.attempt;
+                // The next attempt renews it.
+                entry.is_claimed = false;
                 entry.attempt += 1;
                 // A batch of one that failed is run again alone, too.
                 entry.solo |= runner.is_batch();

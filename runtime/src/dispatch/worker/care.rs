@@ -206,7 +206,7 @@ impl Worker {
             return true;
         }
         let Some(entry) = self.held.get_mut(id) else { return true };
-        entry.stage = Stage::Waiting;
+        (entry.stage, entry.is_claimed) = (Stage::Waiting, false);
         entry.solo |= is_batch;
         let attempt = entry.attempt;
         self.tally.retried += 1;

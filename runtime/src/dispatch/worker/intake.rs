@@ -10,12 +10,13 @@ use crate::{
     backend::{Attribute, Delivery, Intake, Room},
     dispatch::{
         held::{Doom, Entry, Stage},
-        routes::Route,
+        routes::{Fate, Route, Unfolded},
     },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     outputs::Reason,
     policy::{Order, Unhandled},
+    structured,
 };
 
 impl Worker {
@@ -71,6 +72,7 @@ impl Worker {
             }
             Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unread(handler, unread) => (handler, None, Box::new(self.hold_back(handler, *unread))),
+            Route::Unfolded(unfolded) => return self.take_unfolded(delivery, *unfolded),
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
@@ -88,6 +90,22 @@ impl Worker {
             },
         };
         self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
+    }
+
+    /// A structured CloudEvent goes on as what it was unfolded to.
+    #[cold]
+    fn take_unfolded(&mut self, delivery: &Delivery, unfolded: Unfolded) -> Result<()> {
+        let Unfolded { message, handler, fate } = unfolded;
+        let delivery = Delivery { message, ..delivery.clone() };
+        let doom = match fate {
+            Fate::Run(event) if delivery.past.is_some() => {
+                return self.arrive_with_past(handler, event, &delivery);
+            }
+            Fate::Run(event) => return self.wait_in_lane(Entry::new(delivery, handler, event)),
+            Fate::Unread(unread) => Box::new(self.hold_back(handler, unread)),
+            Fate::Doomed(doom) => doom,
+        };
+        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery, handler, None) })
     }
 
     fn arrive(
@@ -180,6 +198,9 @@ impl Worker {
 
     /// Puts the head of a lane in line, unless it runs already: a batch has several of one lane.
     pub(super) fn enqueue(&mut self, id: u32) {
+        if self.repeats.is_some() && self.claim(id) {
+            return;
+        }
         if let Some(entry) = self.held.get(id).filter(|entry| entry.stage == Stage::Waiting) {
             self.setup.runners[entry.handler].enqueue(id, entry.solo, self.now);
         }
@@ -193,8 +214,9 @@ impl Worker {
     }
 
     pub(super) fn unhandled(&self, delivery: &Delivery) -> Error {
-        let kind =
-            delivery.message.attribute(Attribute::Type).map(String::from_utf8_lossy).unwrap_or_default();
+        let unfolded = structured::unfold(&delivery.message).and_then(Result::ok);
+        let message = unfolded.as_ref().unwrap_or(&delivery.message);
+        let kind = message.attribute(Attribute::Type).map(String::from_utf8_lossy).unwrap_or_default();
         let (group, topic) = (&self.setup.subscription.group, &delivery.topic);
         let text = format!(
             "group {group} does not handle `{kind}` of {topic}, and `unhandled = stop` was asked for; handle it, or \

@@ -145,6 +145,7 @@ impl Worker {
             End::Handled => Settlement::Handled,
             End::Discarded => Settlement::Discarded,
             End::DeadLettered(reason) => Settlement::DeadLettered(reason),
+            End::Repeated => Settlement::Repeated,
         };
         let received = self.received_of(entry);
         self.setup.outlet.layers.tell(|layer| layer.settle(&received, settlement));
