@@ -61,7 +61,7 @@ impl Metrics {
         describe_counter!(
             SETTLED,
             Unit::Count,
-            "deliveries that ended: `handled`, `discarded`, `skipped`, `dead_lettered` or `repeated`"
+            "deliveries that ended: `handled`, `discarded`, `skipped`, `dead_lettered`, `repeated` or `expired`"
         );
         describe_counter!(RETRIED, Unit::Count, "attempts that failed and are repeated");
         describe_counter!(DEAD_LETTERS, Unit::Count, "dead letters that were confirmed, by their reason");

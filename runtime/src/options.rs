@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    backend::{Backend, Plan},
+    backend::{Backend, Plan, Subscription},
     bus::Builder,
     config::{Applied, Config, Effective, SettingOrigin},
     dead_letter::DeadLetter,
@@ -14,6 +14,7 @@ use crate::{
     layer::{Layer, Layers, OnDeadLetter},
     names::{Names, Wishes},
     plan::{Wiring, dedupe_problems, plan, problems, wire},
+    request::Calls,
     service::{Service, ServiceDescriptor},
     tuning::Tuning,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Settled {
     pub(crate) names: Names,
     pub(crate) effective: Effective,
     pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
+    /// Where the service publishes a request, with the subscription to the replies, which is in the plan.
+    pub(crate) calls: Option<(Calls, Subscription)>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Problem>,
 }
@@ -217,7 +220,9 @@ impl Options {
         let mut problems = std::mem::take(&mut applied.problems);
         problems.extend(applied.tuning.problems());
         let wirings = wire(service, &applied.policies, applied.tuning.limits);
-        let plan = plan(service, &wirings);
+        let mut plan = plan(service, &wirings);
+        let calls = (!service.requests().is_empty()).then(|| Calls::new(service.name, applied.tuning.limits));
+        plan.subscriptions.extend(calls.iter().map(|(_, subscription)| subscription.clone()));
         let wishes = Wishes { prefix: applied.prefix.as_ref(), renames: &applied.renames };
         let names = wishes.check(service, &plan).unwrap_or_else(|wrong| {
             problems.extend(wrong);
@@ -225,7 +230,7 @@ impl Options {
         });
         let effective = Effective::new(service, &applied);
         let dedupe = self.dedupe.clone();
-        Settled { tuning: applied.tuning, wirings, plan, names, effective, dedupe, problems }
+        Settled { tuning: applied.tuning, wirings, plan, names, effective, dedupe, calls, problems }
     }
 
     /// Several events may be on one topic; they have to agree.
@@ -259,7 +264,7 @@ impl Settled {
             Ok(backend) => {
                 let (system, can) = (backend.system(), backend.capabilities());
                 let store = self.dedupe.as_deref();
-                let mut problems = problems(service, system, &can);
+                let mut problems = problems(service, &self.wirings, system, &can);
                 problems.extend(dedupe_problems(&self.wirings, store, system, &can));
                 problems
             }

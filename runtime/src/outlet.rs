@@ -16,8 +16,8 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
     layer::{Layers, Publication, Trail},
-    message::{Message, Prepared},
-    template,
+    message::{Letterhead, Message},
+    reply, template,
     topic::{self, Topic},
 };
 
@@ -31,7 +31,7 @@ const SPARE_BYTES: usize = 64 * 1024;
 pub(crate) struct Outlet {
     pub(crate) backend: Arc<dyn Backend>,
     source: &'static str,
-    letterheads: Vec<(&'static str, Prepared)>,
+    letterheads: Vec<(&'static str, Letterhead)>,
     max_event: usize,
     published: Vec<(Topic, AtomicU64)>,
     closed: AtomicBool,
@@ -46,7 +46,7 @@ impl Outlet {
         topics: &[Topic],
         events: impl Iterator<Item = &'static EventDescriptor>,
     ) -> Self {
-        let mut letterheads: Vec<(&'static str, Prepared)> = Vec::new();
+        let mut letterheads: Vec<(&'static str, Letterhead)> = Vec::new();
         for event in events {
             if !letterheads.iter().any(|(kind, _)| *kind == event.kind) {
                 letterheads.push((event.kind, letterhead(event, source)));
@@ -129,6 +129,17 @@ impl Outlet {
         Ok(trail)
     }
 
+    /// Hands a message to the backend with what the layers add, and has them told the answer.
+    #[cold]
+    pub(crate) fn send_within_layers(
+        &self,
+        mut outgoing: Outgoing,
+        cause: Option<&Delivery>,
+    ) -> Result<Publishing> {
+        let trail = self.surround(&mut outgoing, cause)?;
+        Ok(trail.follow(self.send(outgoing)))
+    }
+
     /// Hands a message to the backend.
     #[inline]
     pub(crate) fn send(&self, outgoing: Outgoing) -> Publishing {
@@ -146,9 +157,14 @@ impl Outlet {
         }
     }
 
-    /// A topic as the service declares it: what has a field in it is its pattern.
+    /// A topic as the service declares it: what has a field in it is its pattern. Every caller has a topic of its own
+    /// for replies; they are one.
     pub(crate) fn declared<'a>(&'a self, topic: &'a str) -> &'a str {
-        self.find(topic).map_or(topic, |(known, _)| known)
+        match self.find(topic) {
+            Some((known, _)) => known,
+            None if reply::is_topic(topic) => "reply",
+            None => topic,
+        }
     }
 
     #[inline]

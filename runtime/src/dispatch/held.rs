@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most deliveries that are taken at once, so that a large window does not delay what is running.
-const INTAKE: usize = 128;
+pub(crate) const INTAKE: usize = 128;
 
 /// One delivery from arrival to settlement.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) is_settled: bool,
     /// When its first attempt failed.
     pub(crate) failed_at: Option<SystemTime>,
+    /// A request: from then on nobody waits for the reply, and it is not run.
+    pub(crate) expires: Moment,
 }
 
 impl Entry {
@@ -69,6 +71,7 @@ impl Entry {
             refusals: 0,
             is_settled: false,
             failed_at: None,
+            expires: Moment::NEVER,
         }
     }
 }

@@ -54,15 +54,16 @@ struct Assembly {
 }
 
 impl Runner {
-    /// A runner of the handler under a policy, which need not be the one that its attribute says.
+    /// A runner of the handler under a policy, which need not be the one that its attribute says, with `count` slots: the
+    /// policy's `concurrency`, or a worker's share of it.
     pub(crate) fn new(
         handler: &HandlerDescriptor,
         policy: Policy,
         scope: Arc<Scope>,
         permits: Option<Arc<Permits>>,
+        count: usize,
     ) -> Self {
         let settles_first = policy.delivery == Guarantee::AtMostOnce;
-        let count = usize::from(policy.concurrency).max(1);
         let watched = if scope.outlet.layers.is_empty() { 0 } else { count };
         let batch = handler.batch.then(|| Assembly {
             max: (policy.batch_max as usize).max(1),

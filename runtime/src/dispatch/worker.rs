@@ -7,25 +7,25 @@ mod intake;
 mod observe;
 mod publish;
 mod repeats;
+mod requests;
 mod settle;
 
 use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
 use self::{care::Care, hold::Sighting, observe::Observing, repeats::Repeats};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
     dedupe::DedupeStore,
     dispatch::{
@@ -38,6 +38,7 @@ use crate::{
         retry::RetryClock,
         routes::Routes,
         runner::Runner,
+        sync::{AtomicU8, AtomicWaker},
     },
     error::Result,
     outlet::Outlet,
@@ -53,10 +54,10 @@ const ROUNDS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Control {
     /// Bits.
-    wishes: AtomicU8,
+    pub(super) wishes: AtomicU8,
     /// By handler of the subscription.
     paused: Box<[AtomicBool]>,
-    waker: AtomicWaker,
+    pub(super) waker: AtomicWaker,
 }
 
 const STOP: u8 = 1;
@@ -108,6 +109,7 @@ pub(crate) struct Counters {
     pub(crate) dead_lettered: AtomicU64,
     pub(crate) repeats: AtomicU64,
     pub(crate) retried: AtomicU64,
+    pub(crate) expired: AtomicU64,
     pub(crate) load: observe::Shown,
 }
 
@@ -120,6 +122,7 @@ struct Tally {
     dead_lettered: u64,
     repeats: u64,
     retried: u64,
+    expired: u64,
 }
 
 impl Tally {
@@ -132,6 +135,7 @@ impl Tally {
             (self.dead_lettered, &counters.dead_lettered),
             (self.repeats, &counters.repeats),
             (self.retried, &counters.retried),
+            (self.expired, &counters.expired),
         ] {
             counter.store(value, Ordering::Release);
         }
@@ -146,6 +150,8 @@ pub(crate) enum End {
     DeadLettered(Reason),
     /// It repeats finished work, and was not run.
     Repeated,
+    /// A request for which nobody waits any more; it was not run.
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,20 +172,6 @@ struct Revocation {
     deadline: Moment,
 }
 
-impl Revocation {
-    /// Takes out what was lost meanwhile; `true` if nothing is left to answer for.
-    fn lose(&mut self, lost: &Partitions) -> bool {
-        match (&mut self.partitions, lost) {
-            (_, Partitions::All) => true,
-            (Partitions::All, Partitions::These(_)) => false,
-            (Partitions::These(these), lost) => {
-                these.retain(|partition| !lost.contains(*partition));
-                these.is_empty()
-            }
-        }
-    }
-}
-
 /// What a worker is made of.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -192,6 +184,8 @@ pub(crate) struct Setup {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) control: Arc<Control>,
     pub(crate) counters: Arc<Counters>,
+    /// Of all the workers that share the subscription, its own among them.
+    pub(crate) all_counters: Arc<[Arc<Counters>]>,
     pub(crate) conditions: Arc<Conditions>,
     /// For handlers with `dedupe`: the store, and which bus asks it.
     pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
@@ -213,6 +207,8 @@ pub(crate) struct Worker {
     retries: RetryClock,
     effects: Effects,
     revocations: Vec<Revocation>,
+    /// Replies to requests that were given up, on their way.
+    refusals: Vec<Publishing>,
     care: Care,
     /// Nothing asks for care; read once per round.
     calm: bool,
@@ -253,6 +249,7 @@ impl Worker {
             retries: RetryClock::with_capacity(limits.held),
             effects: Effects::new(limits.held),
             revocations: Vec::new(),
+            refusals: Vec::new(),
             care: Care::NONE,
             calm: true,
             express: false,
@@ -289,6 +286,7 @@ impl Worker {
         progress |= self.poll_woken();
         progress |= self.poll_effects();
         progress |= self.poll_errands();
+        self.poll_refusals(cx);
         self.tell();
         progress |= self.revoke();
         Ok(progress)

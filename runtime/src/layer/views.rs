@@ -286,6 +286,8 @@ pub enum Settlement {
     DeadLettered(Reason),
     /// It repeats finished work, and was not run (`dedupe`).
     Repeated,
+    /// A request for whose reply nobody waits any more; it was not run.
+    Expired,
 }
 
 impl Settlement {
@@ -298,6 +300,7 @@ impl Settlement {
             Self::Skipped => "skipped",
             Self::DeadLettered(_) => "dead_lettered",
             Self::Repeated => "repeated",
+            Self::Expired => "expired",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker, observe::span, publish::Sent};
+use super::{End, Phase, Worker, observe::span, publish::Sent, requests::DISCARDED};
 use crate::{
     backend::{Attribute, Delivery},
     dispatch::{
@@ -69,6 +69,12 @@ impl Worker {
         let flush = self.phase == Phase::Ending;
         for handler in 0..self.setup.runners.len() {
             while let Some(id) = self.setup.runners[handler].next(self.now, flush) {
+                if self.held.get(id).is_some_and(|entry| entry.expires <= self.now) {
+                    self.setup.runners[handler].skip();
+                    self.expire(id);
+                    progress = true;
+                    continue;
+                }
                 if self.held.get(id).is_some_and(|entry| entry.doom.is_some()) {
                     self.setup.runners[handler].skip();
                     self.meet_doom(id);
@@ -94,7 +100,7 @@ impl Worker {
         let held_back = entry.doom.as_ref().and_then(|doom| doom.held_back);
         if let Some(HeldBack { until, .. }) = held_back.filter(|held_back| held_back.until > self.now) {
             entry.stage = Stage::Sleeping;
-            self.retries.sleep(id, until);
+            self.retries.sleep(id, until.min(entry.expires));
         } else if let Some(doom) = entry.doom.take() {
             let attempts = entry.attempt - 1;
             self.lose_sight(&doom);
@@ -321,8 +327,14 @@ impl Worker {
         let runner = &self.setup.runners[entry.handler];
         let policy = &runner.policy;
         match rejection.outcome {
-            Outcome::Ack => self.settle(id, End::Handled),
-            Outcome::Discard => self.settle(id, End::Discarded),
+            Outcome::Ack => {
+                self.refuse(id, rejection.reason.as_str(), &rejection.error);
+                self.settle(id, End::Handled);
+            }
+            Outcome::Discard => {
+                self.refuse(id, DISCARDED, &rejection.error);
+                self.settle(id, End::Discarded);
+            }
             Outcome::Retry { .. } if entry.attempt < policy.attempts && is_leaving => {
                 self.give_back(id);
             }
@@ -349,7 +361,8 @@ impl Worker {
                 entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
-                self.retries.sleep(id, self.now + wait);
+                // A request that will not be repeated in time need not hold its lane for longer.
+                self.retries.sleep(id, (self.now + wait).min(entry.expires));
                 if self.observing.is_some() {
                     self.observe_retry(id, attempt, wait);
                 }

@@ -57,6 +57,17 @@ impl Worker {
         event: Option<&'static EventDescriptor>,
         delivery: &Delivery,
     ) -> Result<()> {
+        let entry = self.with_past(handler, event, delivery);
+        self.wait_in_lane(entry)
+    }
+
+    /// What such a delivery begins with.
+    pub(super) fn with_past(
+        &mut self,
+        handler: usize,
+        event: Option<&'static EventDescriptor>,
+        delivery: &Delivery,
+    ) -> Entry {
         let past = delivery.past.as_deref().copied().unwrap_or_default();
         let attempts = self.setup.runners[handler].policy.attempts;
         let mut entry = Entry::new(delivery.clone(), handler, event);
@@ -70,7 +81,7 @@ impl Worker {
             self.care.suspects += 1;
             self.be_careful();
         }
-        self.wait_in_lane(entry)
+        entry
     }
 
     fn be_careful(&mut self) {

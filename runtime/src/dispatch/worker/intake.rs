@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
+    layer::Settlement,
     outputs::Reason,
     policy::{Order, Unhandled},
     structured,
@@ -53,7 +54,7 @@ impl Worker {
                 // Whoever has them now is told nothing by us.
                 self.notes.retain(|note| !partitions.contains(note.token.partition));
                 self.marks.forget(&partitions);
-                self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
+                self.revocations.retain_mut(|revocation| !revocation.partitions.lose(&partitions));
             }
             Intake::End => {
                 self.ended = true;
@@ -70,6 +71,7 @@ impl Worker {
             Route::Handler(handler, event) => {
                 return self.arrive(handler, event, delivery);
             }
+            Route::Request(handler, event) => return self.take_request(handler, event, delivery),
             Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unread(handler, unread) => (handler, None, Box::new(self.hold_back(handler, *unread))),
             Route::Unfolded(unfolded) => return self.take_unfolded(delivery, *unfolded),
@@ -77,7 +79,7 @@ impl Worker {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
                     if self.observing.is_some() {
-                        self.observe_skipped(delivery);
+                        self.observe_passed(delivery, Settlement::Skipped);
                     }
                     self.pass(delivery.token);
                     return Ok(());
@@ -89,7 +91,8 @@ impl Worker {
                 Unhandled::Stop => return Err(self.unhandled(delivery)),
             },
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
+        let expires = self.expiry_of_doomed(handler, &doom, delivery);
+        self.wait_in_lane(Entry { doom: Some(doom), expires, ..Entry::new(delivery.clone(), handler, event) })
     }
 
     /// A structured CloudEvent goes on as what it was unfolded to.
@@ -102,10 +105,12 @@ impl Worker {
                 return self.arrive_with_past(handler, event, &delivery);
             }
             Fate::Run(event) => return self.wait_in_lane(Entry::new(delivery, handler, event)),
+            Fate::Request(event) => return self.take_request(handler, event, &delivery),
             Fate::Unread(unread) => Box::new(self.hold_back(handler, unread)),
             Fate::Doomed(doom) => doom,
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery, handler, None) })
+        let expires = self.expiry_of_doomed(handler, &doom, &delivery);
+        self.wait_in_lane(Entry { doom: Some(doom), expires, ..Entry::new(delivery, handler, None) })
     }
 
     fn arrive(

@@ -99,13 +99,13 @@ impl Worker {
         });
         shown.oldest.store(nanos, Ordering::Release);
         if self.observing.is_some() {
-            self.observe_load(running, oldest);
+            self.observe_load(running);
         }
     }
 
     #[cold]
-    fn observe_load(&mut self, running: usize, oldest: Option<Moment>) {
-        let Self { setup, observing, held, now, clock, .. } = self;
+    fn observe_load(&mut self, running: usize) {
+        let Self { setup, observing, held, now, .. } = self;
         let Some(observing) = observing else { return };
         let told = [running, held.len(), held.bytes()];
         if observing.told == Some(told) && observing.next.is_none_or(|next| next > *now) {
@@ -113,14 +113,20 @@ impl Worker {
         }
         observing.told = Some(told);
         observing.next = (!held.is_empty()).then(|| *now + SAMPLE);
+        // Several workers may share the subscription.
+        let all = || setup.all_counters.iter().map(|counters| &counters.load);
+        let sum = |value: fn(&Shown) -> &AtomicU64| {
+            let sum: u64 = all().map(|load| value(load).load(Ordering::Acquire)).sum();
+            usize::try_from(sum).unwrap_or(usize::MAX)
+        };
         let load = Load {
             service: setup.outlet.source(),
             system: setup.outlet.backend.system(),
             subscription: &setup.subscription,
-            running,
-            held: held.len(),
-            held_bytes: held.bytes(),
-            oldest: oldest.map(|oldest| clock.instant(*now).saturating_duration_since(clock.instant(oldest))),
+            running: sum(|load| &load.running),
+            held: sum(|load| &load.held),
+            held_bytes: sum(|load| &load.held_bytes),
+            oldest: all().filter_map(Shown::oldest).max(),
         };
         setup.outlet.layers.tell(|layer| layer.load(&load));
     }
@@ -133,10 +139,11 @@ impl Worker {
         }
     }
 
+    /// A delivery ended that never was in the window.
     #[cold]
-    pub(super) fn observe_skipped(&self, delivery: &Delivery) {
+    pub(super) fn observe_passed(&self, delivery: &Delivery, settlement: Settlement) {
         let received = self.received(delivery, None, None, 0);
-        self.setup.outlet.layers.tell(|layer| layer.settle(&received, Settlement::Skipped));
+        self.setup.outlet.layers.tell(|layer| layer.settle(&received, settlement));
     }
 
     #[cold]
@@ -146,6 +153,7 @@ impl Worker {
             End::Discarded => Settlement::Discarded,
             End::DeadLettered(reason) => Settlement::DeadLettered(reason),
             End::Repeated => Settlement::Repeated,
+            End::Expired => Settlement::Expired,
         };
         let received = self.received_of(entry);
         self.setup.outlet.layers.tell(|layer| layer.settle(&received, settlement));

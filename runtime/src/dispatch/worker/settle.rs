@@ -24,6 +24,7 @@ impl Worker {
             End::Discarded => self.tally.discarded += 1,
             End::DeadLettered(_) => self.tally.dead_lettered += 1,
             End::Repeated => self.tally.repeats += 1,
+            End::Expired => self.tally.expired += 1,
         }
         if self.observing.is_some() {
             self.observe_end(&entry, end);
