@@ -5,15 +5,17 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use typebus::{
     Around, Ended, Error, ErrorKind, GroupStats, Layer, Load, LocalStore, OnSent, Publication, Reason,
-    Received, Sent, Settlement,
+    Received, Sent, Settlement, Tuning,
     backend::{Outgoing, Publishing},
     prelude::*,
 };
-use typebus_tests::{Does, Job, Paid, Placed, counts, letters, start};
+use typebus_tests::{Does, Gate, Job, Paid, Placed, broker, caught_up, counts, letters, start};
 
-use crate::{layers::Log, wrapped::Wrapped};
+use crate::{layers::Log, quotes::able, wrapped::Wrapped};
 
 #[handler(retry(attempts = 2, backoff = "1s..1s", jitter = false))]
 async fn work(job: Job, attempt: Attempt) -> Result<(), Failure> {
@@ -261,4 +263,103 @@ async fn a_repeat_of_finished_work_ends_as_one() {
     let ends: Vec<_> = all.iter().filter(|line| line.ends_with("ed work.jobs")).collect();
     assert_eq!(ends, ["handled work.jobs", "repeated work.jobs"]);
     assert_eq!(all.iter().filter(|line| line.starts_with("attempt")).count(), 1);
+}
+
+/// Asks for a price.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.prices", name = "get.price", reply = Price)]
+struct GetPrice {
+    sku: String,
+}
+
+/// The price.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Price {
+    cents: u64,
+}
+
+#[handler]
+async fn price(question: GetPrice) -> Price {
+    Price { cents: question.sku.len() as u64 }
+}
+
+service! { Prices = "prices" { handles: [price], publishes: [GetPrice] } }
+
+/// Where something is published to.
+#[derive(Clone, Default)]
+struct Destinations(Log);
+
+impl Layer for Destinations {
+    fn publish(&self, publication: &mut Publication<'_>) -> Result<Option<OnSent>, Error> {
+        publication.header("tenant", "acme");
+        self.0.add(publication.destination().to_owned());
+        Ok(None)
+    }
+
+    fn settle(&self, _: &Received<'_>, settlement: Settlement) {
+        self.0.add(settlement.as_str().to_owned());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_and_replies_are_publications_and_the_topics_of_replies_are_one() {
+    let log = Destinations::default();
+    let bus = Bus::<Prices>::builder().layer(log.clone()).connect("memory:").await.unwrap();
+    let running = bus.start().await.unwrap();
+    let reply = bus.request(&GetPrice { sku: "pencil".into() }).await.unwrap();
+    assert_eq!(reply.cents, 6);
+    caught_up(&running).await;
+    assert_eq!(log.0.0.all(), ["shop.prices", "reply", "handled"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_expired_ends_as_that() {
+    // A broker that cannot drop it itself.
+    let (log, broker) = (Destinations::default(), able(&format!("{}?profile=kafka", broker())));
+    let bus = Bus::<Prices>::builder().layer(log.clone()).connect(broker).await.unwrap();
+    let asked = bus.request(&GetPrice { sku: "pencil".into() }).timeout(Duration::from_secs(1));
+    asked.await.unwrap_err();
+    let running = start(&bus).await;
+    assert_eq!(counts(&running).expired, 1);
+    assert_eq!(log.0.0.all(), ["shop.prices", "expired"]);
+}
+
+#[handler(concurrency = 8)]
+async fn wait(_: Job, gate: State<Gate>) {
+    gate.pass().await;
+}
+
+service! { Waiters = "waiters" { handles: [wait], publishes: [Job], state: [Gate] } }
+
+#[derive(Clone, Default)]
+struct Loads(Log);
+
+impl Layer for Loads {
+    fn load(&self, load: &Load<'_>) {
+        self.0.add(format!("{} of {}", load.running(), load.held()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_load_is_that_of_all_workers_of_a_subscription() {
+    let (gate, loads) = (Gate::default(), Loads::default());
+    let tuning = Tuning { workers: Some(4), ..Tuning::default() };
+    let builder = Bus::<Waiters>::builder().state(gate.clone()).tuning(tuning).layer(loads.clone());
+    let bus = builder.connect("memory:").await.unwrap();
+    let running = bus.start().await.unwrap();
+    for number in 0..8 {
+        bus.publish(&Job::of(&format!("k{number}"), number)).await.unwrap();
+    }
+    // Keys are spread over the workers as it happens, so some may have to wait.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let at_gate = gate.waiting();
+    assert!(at_gate > 2, "several workers run: {at_gate}");
+    let busy = counts(&running);
+    assert_eq!((busy.running, busy.held), (at_gate as u64, 8));
+    assert_eq!(loads.0.0.all().last(), Some(&format!("{at_gate} of 8")));
+    assert_eq!(busy.oldest, Some(Duration::from_secs(2)));
+    gate.open();
+    caught_up(&running).await;
+    running.stop().await.unwrap();
+    assert_eq!(loads.0.0.all().last(), Some(&"0 of 0".to_owned()));
 }
