@@ -347,7 +347,7 @@ async fn the_load_is_that_of_all_workers_of_a_subscription() {
     let builder = Bus::<Waiters>::builder().state(gate.clone()).tuning(tuning).layer(loads.clone());
     let bus = builder.connect("memory:").await.unwrap();
     let running = bus.start().await.unwrap();
-    for number in 0..8 {
+    for number in 0..16 {
         bus.publish(&Job::of(&format!("k{number}"), number)).await.unwrap();
     }
     // Keys are spread over the workers as it happens, so some may have to wait.
@@ -355,8 +355,8 @@ async fn the_load_is_that_of_all_workers_of_a_subscription() {
     let at_gate = gate.waiting();
     assert!(at_gate > 2, "several workers run: {at_gate}");
     let busy = counts(&running);
-    assert_eq!((busy.running, busy.held), (at_gate as u64, 8));
-    assert_eq!(loads.0.0.all().last(), Some(&format!("{at_gate} of 8")));
+    assert_eq!((busy.running, busy.held), (at_gate as u64, 16));
+    assert_eq!(loads.0.0.all().last(), Some(&format!("{at_gate} of 16")));
     assert_eq!(busy.oldest, Some(Duration::from_secs(2)));
     gate.open();
     caught_up(&running).await;
