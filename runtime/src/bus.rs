@@ -383,7 +383,8 @@ impl Core {
             None => None,
         };
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
-        let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published());
+        let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published())
+            .within(options.layers);
         announce(service, backend.system(), &wirings);
         Ok(Self {
             service,

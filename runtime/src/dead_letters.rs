@@ -11,7 +11,8 @@ use futures_core::Stream;
 
 use crate::{
     backend::{Backend, BoxStream, Delivery, Outgoing, Sender},
-    dispatch::{DeadLetter, redrive},
+    dead_letter::DeadLetter,
+    dispatch::redrive,
     error::{Error, ErrorKind, Result},
     topic::Topic,
 };

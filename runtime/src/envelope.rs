@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     key::MAX_KEY_BYTES,
-    message::{Attribute, Letterhead, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder},
+    message::{Attribute, Header, Letterhead, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder},
     scope::Scope,
 };
 
@@ -162,6 +162,38 @@ fn check_key(event: &EventDescriptor, bytes: usize) -> Result<()> {
         event.ty
     );
     Err(Error::new(ErrorKind::InvalidKey, "publish", message))
+}
+
+/// A sealed message with more headers. A trace context takes the place of the one that is there.
+pub(crate) fn amend(message: &Message, headers: &[(String, String)]) -> Result<Message> {
+    let mut builder = MessageBuilder::with_payload(message.payload());
+    if let Some(key) = message.key() {
+        builder.key(key);
+    }
+    let traced = headers.iter().any(|(name, _)| name == "traceparent");
+    for header in message.headers() {
+        match header {
+            Header::Attribute(Attribute::TraceParent | Attribute::TraceState, _) if traced => {}
+            Header::Attribute(attribute, value) => _ = builder.attribute(attribute, value),
+            Header::Plain(name, value) => _ = builder.header(name, value),
+        }
+    }
+    for (name, value) in headers {
+        check_header(name)?;
+        builder.wire_header(name.as_bytes(), value.as_bytes());
+    }
+    let message = builder.build();
+    let defect = message.defect().map(|defect| defect.to_string());
+    let defect = defect.or_else(|| {
+        let (count, bytes) = (message.header_count(), message.header_bytes());
+        (count > MAX_HEADERS || bytes > MAX_HEADER_BYTES).then(|| {
+            format!(
+                "with the headers of the layers it has {count} headers of {bytes} bytes; at most {MAX_HEADERS} of \
+                 {MAX_HEADER_BYTES} bytes together are read"
+            )
+        })
+    });
+    defect.map_or(Ok(message), |text| Err(Error::new(ErrorKind::InvalidHeader, "publish", text)))
 }
 
 pub(crate) fn check_header(name: &str) -> Result<()> {

@@ -105,6 +105,12 @@
 //! each handler runs and retries. [`Builder::prefix`] gives an environment a part of a broker for itself,
 //! [`Builder::rename`] gives a topic another name there, and [`Bus::effective`] shows what is in force, and who said so.
 //!
+//! # Seeing what happens
+//!
+//! [`Running::stats`] counts, [`Running::ready`] and [`Running::health`] are for probes, [`Builder::on_dead_letter`] is for
+//! alerts. A [`Layer`] sees everything, and can change it: metrics and OpenTelemetry's traces are layers, behind the
+//! features `metrics` and `opentelemetry`.
+//!
 //! # Backends
 //!
 //! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
@@ -112,6 +118,8 @@
 //! # Features
 //!
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
+//! * `metrics`: the layer `Metrics`, which counts and measures through the crate `metrics`.
+//! * `opentelemetry`: the layer `OpenTelemetry`, which makes spans, and carries their context along.
 //! * `toml`: [`Config`] from TOML.
 //! * `test`: `Billing::test(state)` and `Publisher::recording()`, see [`testing`]. It is for `[dev-dependencies]`, since
 //!   it turns on tokio's clock for tests.
@@ -129,6 +137,7 @@ mod clock;
 mod codec;
 mod config;
 mod connect;
+mod dead_letter;
 mod dead_letters;
 mod dedupe;
 mod dispatch;
@@ -141,10 +150,15 @@ mod handler;
 mod hooks;
 mod input;
 mod key;
+mod layer;
 mod message;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 mod nearest;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod options;
 mod outcome;
 mod outlet;
@@ -180,18 +194,23 @@ pub use codec::{Codec, DecodeError, EncodeError, Json, UpcastFrom};
 pub use codec::{Format, Older};
 pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
+pub use dead_letter::{DeadLetter, Origin};
 pub use dead_letters::{DeadLetterList, DeadLetters};
 #[cfg(feature = "redb")]
 pub use dedupe::FileStore;
 pub use dedupe::{Begun, Claim, DedupeStore, LocalStore};
-pub use dispatch::{DeadLetter, Origin};
 pub use error::{BoxError, Error, ErrorKind, Problem, Result};
 pub use event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Reply, Request};
 pub use extract::{AskedIn, Attempt, FromDelivery, OneOf, Publisher, Publishes, Shutdown, State};
 pub use handler::{Handler, HandlerDescriptor, Provides, RunsIn};
 pub use input::{AnyEvent, Batch, Envelope, Incoming, Input, Member};
 pub use key::{Key, KeyText};
+pub use layer::{Around, Ended, Layer, Load, OnSent, Publication, Received, Sent, Settlement};
 pub use metadata::Metadata;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
+#[cfg(feature = "opentelemetry")]
+pub use opentelemetry::OpenTelemetry;
 pub use outcome::{Failure, HandlerError, OrFail, Outcome};
 pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]

@@ -105,6 +105,12 @@ impl Metadata {
         self.text(Attribute::TraceParent)
     }
 
+    /// The state that goes with [`traceparent`](Self::traceparent).
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&str> {
+        self.text(Attribute::TraceState)
+    }
+
     /// The topic it was published on.
     #[must_use]
     pub fn topic(&self) -> &str {

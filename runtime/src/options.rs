@@ -6,10 +6,12 @@ use crate::{
     backend::{Backend, Plan, Subscription},
     bus::Builder,
     config::{Applied, Config, Effective, SettingOrigin},
+    dead_letter::DeadLetter,
     dedupe::DedupeStore,
     error::{BoxError, Error, ErrorKind, Problem, Result},
     event::{Event, EventDescriptor},
     hooks::Hooks,
+    layer::{Layer, Layers, OnDeadLetter},
     names::{Names, Wishes},
     plan::{Wiring, dedupe_problems, plan, problems, wire},
     request::Calls,
@@ -25,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) prefix: Option<String>,
     pub(crate) renames: Vec<(&'static EventDescriptor, String)>,
     pub(crate) hooks: Hooks,
+    pub(crate) layers: Layers,
     pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
 }
 
@@ -164,6 +167,42 @@ impl<S: Service, T> Builder<S, T> {
     {
         self.options.hooks.on_stop(hook);
         self
+    }
+
+    /// Surrounds every delivery and publication of the bus: see [`Layer`]. The first that is added is the outermost.
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.options.layers.add(layer);
+        self
+    }
+
+    /// Calls `tell` with every dead letter of the bus, once the broker has confirmed it: for an alert. What it is given
+    /// is what [`Bus::dead_letters`](crate::Bus::dead_letters) would list.
+    ///
+    /// The subscription waits for it, so it must be quick, and must not block: what takes time goes into a channel. A
+    /// panic is logged, and changes nothing. It is not called for what `dead_letter = discard` drops.
+    ///
+    /// ```
+    /// # use typebus::prelude::*;
+    /// # service! { pub Idle = "idle" { } }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> typebus::Result<()> {
+    /// let (alerts, mut incoming) = tokio::sync::mpsc::channel(100);
+    /// let bus = Bus::<Idle>::builder()
+    ///     .on_dead_letter(move |letter| {
+    ///         let text = format!("{}: {} ({})", letter.handler(), letter.error(), letter.reason());
+    ///         let _ = alerts.try_send(text); // a full channel loses alerts, not deliveries
+    ///     })
+    ///     .connect("memory:")
+    ///     .await?;
+    /// # drop(bus);
+    /// while let Some(text) = incoming.recv().await {
+    ///     println!("to the one who is on call: {text}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_dead_letter(self, tell: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
+        self.layer(OnDeadLetter(tell))
     }
 }
 

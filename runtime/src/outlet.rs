@@ -10,13 +10,14 @@ use std::{
 };
 
 use crate::{
-    backend::{Backend, Outgoing, Publishing},
+    backend::{Backend, Delivery, Outgoing, Publishing},
     codec::Encoded,
     envelope::{Stamp, letterhead},
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
+    layer::{Layers, Publication, Trail},
     message::{Letterhead, Message},
-    template,
+    reply, template,
     topic::{self, Topic},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Outlet {
     max_event: usize,
     published: Vec<(Topic, AtomicU64)>,
     closed: AtomicBool,
+    pub(crate) layers: Layers,
 }
 
 impl Outlet {
@@ -53,7 +55,12 @@ impl Outlet {
         let max_event = backend.capabilities().max_message.saturating_sub(DEAD_LETTER_ROOM);
         let published = topics.iter().map(|topic| (topic.clone(), AtomicU64::new(0))).collect();
         let closed = AtomicBool::new(false);
-        Self { backend, source, letterheads, max_event, published, closed }
+        Self { backend, source, letterheads, max_event, published, closed, layers: Layers::default() }
+    }
+
+    /// The same with what surrounds everything.
+    pub(crate) fn within(self, layers: Layers) -> Self {
+        Self { layers, ..self }
     }
 
     /// Encodes and stamps an event; the message is ready to be sent, as often as need be.
@@ -109,6 +116,30 @@ impl Outlet {
         self.source
     }
 
+    /// Lets the layers add to a message that is about to be sent.
+    #[cold]
+    pub(crate) fn surround(&self, outgoing: &mut Outgoing, cause: Option<&Delivery>) -> Result<Trail> {
+        let Outgoing { topic, message, sender, .. } = &*outgoing;
+        let headers = Vec::new();
+        let publication = Publication { outlet: self, topic, message, sender: *sender, cause, headers };
+        let (amended, trail) = self.layers.publish(publication)?;
+        if let Some(amended) = amended {
+            outgoing.message = amended;
+        }
+        Ok(trail)
+    }
+
+    /// Hands a message to the backend with what the layers add, and has them told the answer.
+    #[cold]
+    pub(crate) fn send_within_layers(
+        &self,
+        mut outgoing: Outgoing,
+        cause: Option<&Delivery>,
+    ) -> Result<Publishing> {
+        let trail = self.surround(&mut outgoing, cause)?;
+        Ok(trail.follow(self.send(outgoing)))
+    }
+
     /// Hands a message to the backend.
     #[inline]
     pub(crate) fn send(&self, outgoing: Outgoing) -> Publishing {
@@ -121,13 +152,26 @@ impl Outlet {
 
     /// Counts a confirmed message.
     pub(crate) fn count(&self, topic: &str) {
-        let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
-        let found = self.published.iter().find(|(known, _)| same(known));
-        // What has a field in its topic is counted under its pattern.
-        let found = found.or_else(|| self.published.iter().find(|(known, _)| topic::matches(known, topic)));
-        if let Some((_, count)) = found {
+        if let Some((_, count)) = self.find(topic) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A topic as the service declares it: what has a field in it is its pattern. Every caller has a topic of its own
+    /// for replies; they are one.
+    pub(crate) fn declared<'a>(&'a self, topic: &'a str) -> &'a str {
+        match self.find(topic) {
+            Some((known, _)) => known,
+            None if reply::is_topic(topic) => "reply",
+            None => topic,
+        }
+    }
+
+    #[inline]
+    fn find(&self, topic: &str) -> Option<&(Topic, AtomicU64)> {
+        let same = |known: &Topic| std::ptr::eq(known.as_str(), topic) || known.as_str() == topic;
+        let found = self.published.iter().find(|(known, _)| same(known));
+        found.or_else(|| self.published.iter().find(|(known, _)| topic::matches(known, topic)))
     }
 
     /// What was confirmed so far, by topic.

@@ -266,7 +266,13 @@ impl Future for Publish {
             // The receipt shares the message: one increment costs less than finding and copying the id.
             let outgoing =
                 Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender, options };
-            let mut publishing = outlet.send(outgoing);
+            let mut publishing = match outlet.layers.is_empty() {
+                true => outlet.send(outgoing),
+                false => {
+                    let cause = extras.as_ref().and_then(|extras| extras.cause.as_ref());
+                    outlet.send_within_layers(outgoing, cause.map(|(delivery, _)| delivery))?
+                }
+            };
             if let Some(answer) = publishing.now() {
                 if !is_others_turn() {
                     return Poll::Ready(receipt(outlet, topic, message, answer));

@@ -168,7 +168,10 @@ impl Draft {
         outlet.fits(&kind, &message)?;
         let options = Some(Box::new(SendOptions { expires_in: Some(time), ..SendOptions::default() }));
         let outgoing = Outgoing { topic: topic.clone(), message, sender: Sender::Program, options };
-        let mut publishing = Some(outlet.send(outgoing));
+        let mut publishing = match outlet.layers.is_empty() {
+            true => Some(outlet.send(outgoing)),
+            false => Some(outlet.send_within_layers(outgoing, None)?),
+        };
         let answered = poll_fn(|cx| {
             if let Some(Poll::Ready(confirmed)) = publishing.as_mut().map(|sent| Pin::new(sent).poll(cx)) {
                 publishing = None;

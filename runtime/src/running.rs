@@ -207,7 +207,8 @@ impl Running {
         .await
     }
 
-    /// What became of every delivery so far, by group and subscription, and what was published, by topic.
+    /// What became of every delivery so far and what is in hand, by group and subscription, and what was published, by
+    /// topic.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
@@ -227,6 +228,10 @@ impl Running {
                 repeats: sum(|counters| &counters.repeats),
                 expired: sum(|counters| &counters.expired),
                 retried: sum(|counters| &counters.retried),
+                running: sum(|counters| &counters.load.running),
+                held: sum(|counters| &counters.load.held),
+                held_bytes: sum(|counters| &counters.load.held_bytes),
+                oldest: member.workers.iter().filter_map(|worker| worker.counters.load.oldest()).max(),
             }
         });
         // The intake of replays shows once there was one.

@@ -1,6 +1,6 @@
 //! The runtime's own counters.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What became of every delivery, and what was published; from [`Running::stats`](crate::Running::stats).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,14 @@ pub struct GroupStats {
     pub retried: u64,
     /// Requests that were settled without being run, since nobody waited for the reply any more.
     pub expired: u64,
+    /// Attempts that run now. This and what follows is as it was after the last round of the loop.
+    pub running: u64,
+    /// Deliveries that were taken and are not settled: they wait, run, sleep until a retry, or publish.
+    pub held: u64,
+    /// Their bytes.
+    pub held_bytes: u64,
+    /// How long ago the oldest of them was taken.
+    pub oldest: Option<Duration>,
 }
 
 impl GroupStats {

@@ -47,12 +47,16 @@ impl Record {
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<Record>>>);
 
+/// While there is only one subscriber, tracing asks whichever thread comes first whether a line is of interest, and
+/// other tests' threads have no subscriber. Two that stay make it ask all of them.
+pub(crate) fn ask_every_thread() {
+    static STAY: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
+    LazyLock::force(&STAY);
+}
+
 impl Capture {
     fn start() -> (Self, DefaultGuard) {
-        // While there is only one subscriber, tracing asks whichever thread comes first whether a line is of interest,
-        // and other tests' threads have no subscriber. Two that stay make it ask all of them.
-        static STAY: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Dispatch::new(registry())));
-        LazyLock::force(&STAY);
+        ask_every_thread();
         let capture = Self::default();
         let guard = tracing::subscriber::set_default(registry().with(capture.clone()));
         (capture, guard)

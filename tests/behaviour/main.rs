@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits for the tasks that it spawns")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod alerts;
 mod at_most_once;
 mod batch;
 mod breaker;
@@ -26,7 +27,11 @@ mod holds;
 mod hooks;
 mod ids;
 mod instances;
+mod layers;
+mod layers_apart;
 mod logs;
+mod metrics;
+mod opentelemetry;
 mod order;
 mod outcomes;
 mod pausing;

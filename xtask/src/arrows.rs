@@ -63,12 +63,14 @@ const LAYERS: &[Layer] = &[
         modules: &[
             "attempts",
             "codec",
+            "dead_letter",
             "dedupe",
             "envelope",
             "event",
             "extract",
             "handler",
             "input",
+            "layer",
             "metadata",
             "outcome",
             "outlet",
@@ -81,6 +83,12 @@ const LAYERS: &[Layer] = &[
             "template",
         ],
         sees: &["the words", "the contract", "the handler's side"],
+        without: None,
+    },
+    Layer {
+        name: "the observers",
+        modules: &["metrics", "opentelemetry"],
+        sees: &["the words", "the handler's side"],
         without: None,
     },
     Layer {

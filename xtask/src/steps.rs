@@ -16,7 +16,7 @@ pub(crate) enum Step {
     Fmt,
     /// No module of the runtime uses one above it
     Arrows,
-    /// No lint, in any target, with and without the feature `anyhow`
+    /// No lint, in any target, with and without features
     Clippy,
     /// Documentation without warnings
     Docs,
@@ -59,11 +59,24 @@ impl Step {
             Self::Clippy => {
                 let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 shell.cargo(all).run()?;
-                let anyhow = ["clippy", "-p", "typebus", "--all-targets", "--features", "anyhow"];
+                let anyhow = [
+                    "clippy",
+                    "-p",
+                    "typebus",
+                    "--all-targets",
+                    "--features",
+                    "anyhow,metrics,opentelemetry",
+                ];
                 shell.cargo(anyhow).args(["--", "-D", "warnings"]).run()?;
             }
             Self::Docs => {
-                let doc = shell.cargo(["doc", "--workspace", "--no-deps", "--features", "typebus/anyhow"]);
+                let doc = shell.cargo([
+                    "doc",
+                    "--workspace",
+                    "--no-deps",
+                    "--features",
+                    "typebus/anyhow,typebus/metrics,typebus/opentelemetry",
+                ]);
                 doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
             }
             Self::Test => return shell.cargo(["test", "--workspace", "--no-fail-fast"]).run_tests(),

@@ -9,13 +9,14 @@ use std::{
 };
 
 use crate::{
-    backend::{Attribute, Outgoing, Publishing},
+    backend::{Attribute, Confirmation, Outgoing, Publishing},
     clock::Moment,
     dispatch::{
         retry::{RetryClock, delay},
         slots::Slots,
     },
     error::{Error, Result},
+    layer::Trail,
     outlet::Outlet,
     outputs::Reason,
     policy::Backoff,
@@ -36,6 +37,10 @@ pub(crate) struct Effect {
     /// What was confirmed.
     confirmed: Vec<Outgoing>,
     failures: u32,
+    /// Of what is not confirmed yet, where there are layers.
+    pub(crate) trails: VecDeque<Trail>,
+    /// Where the last that was confirmed is stored.
+    stored: Confirmation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +62,13 @@ impl Effect {
     ) -> Self {
         let mut queue: VecDeque<_> = queue.collect();
         let confirmed = queue.drain(..confirmed).collect();
-        Self { members: members.to_vec(), purpose, queue, publishing, confirmed, failures: 0 }
+        let (trails, stored) = (VecDeque::new(), Confirmation::default());
+        Self { members: members.to_vec(), purpose, queue, publishing, confirmed, failures: 0, trails, stored }
+    }
+
+    /// The last that was confirmed, and where it is stored.
+    pub(crate) fn last(&self) -> Option<(&Outgoing, Confirmation)> {
+        Some((self.confirmed.last()?, self.stored))
     }
 
     /// What failed, and what was published before it.
@@ -93,7 +104,10 @@ impl Effect {
                 None => std::task::ready!(std::pin::Pin::new(publishing).poll(cx)),
             };
             self.publishing = None;
-            answer?;
+            self.stored = answer?;
+            if let Some(trail) = self.trails.pop_front() {
+                trail.end(Ok(&self.stored));
+            }
             outlet.count(&next.topic);
             self.confirmed.extend(self.queue.pop_front());
         }

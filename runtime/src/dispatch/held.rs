@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::{
     backend::{Delivery, Room},
     clock::Moment,
-    dispatch::worker::End,
+    dispatch::{arrivals::Arrivals, worker::End},
     event::EventDescriptor,
     outputs::Reason,
     policy::Limits,
@@ -127,6 +127,7 @@ pub(crate) struct Held {
     vacant: Vec<u32>,
     bytes: usize,
     limits: Limits,
+    arrivals: Arrivals,
 }
 
 impl Held {
@@ -137,12 +138,14 @@ impl Held {
             vacant: (0..count).rev().collect(),
             bytes: 0,
             limits,
+            arrivals: Arrivals::with_capacity(limits.held),
         }
     }
 
     /// Takes an entry in, if there is a place.
-    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
+    pub(crate) fn insert(&mut self, entry: Entry, now: Moment) -> Option<u32> {
         let id = self.vacant.pop()?;
+        self.arrivals.add(id, now);
         self.bytes += entry.delivery.message.size();
         self.entries[id as usize] = Some(entry);
         Some(id)
@@ -152,6 +155,7 @@ impl Held {
         let entry = self.entries[id as usize].take()?;
         self.bytes -= entry.delivery.message.size();
         self.vacant.push(id);
+        self.arrivals.remove(id);
         Some(entry)
     }
 
@@ -174,6 +178,16 @@ impl Held {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many bytes the entries take.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the oldest entry was taken in.
+    pub(crate) fn oldest(&self) -> Option<Moment> {
+        self.arrivals.first()
     }
 
     /// What may still be taken, given the widest gap of a partition.

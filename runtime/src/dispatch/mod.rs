@@ -3,9 +3,9 @@
 //! [`lanes`], [`watermark`], [`retry`] and [`slots`] are state machines without I/O; [`worker`] is the loop that
 //! drives them. One worker owns one subscription, or its share of one: [`shards`].
 
+mod arrivals;
 mod breaker;
 mod conditions;
-mod dead_letter;
 mod effects;
 mod errands;
 mod held;
@@ -27,7 +27,6 @@ mod watermark;
 mod worker;
 
 pub(crate) use conditions::Conditions;
-pub use dead_letter::{DeadLetter, Origin};
 pub(crate) use permits::Permits;
 pub(crate) use routes::{Part, Routes};
 pub(crate) use runner::Runner;

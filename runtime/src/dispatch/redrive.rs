@@ -6,12 +6,12 @@
 
 use std::task::{Context, Poll};
 
-use super::dead_letter::{PARTITION, POSITION, REDRIVEN, TOPIC};
 use crate::{
     backend::{
         Consumer, Delivery, Floor, Header, Intake, Message, MessageBuilder, Note, Partitions, Past, Position,
         Room, Token,
     },
+    dead_letter::{PARTITION, POSITION, REDRIVEN, TOPIC},
     error::Result,
     topic::Topic,
 };

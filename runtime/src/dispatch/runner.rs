@@ -14,6 +14,7 @@ use crate::{
         slots::Slots,
     },
     handler::HandlerDescriptor,
+    layer::Watch,
     policy::{Guarantee, Policy},
     scope::Scope,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Runner {
     /// What runs in each slot: one delivery, or a batch.
     pub(crate) members: Vec<Vec<u32>>,
     pub(crate) spans: Vec<Span>,
+    /// What layers put around each slot's attempt; without layers it is empty.
+    pub(crate) watches: Vec<Option<Watch>>,
     /// Heads of lanes that wait for a slot.
     runnable: VecDeque<u32>,
     /// The same, for members of a failed batch, which run alone.
@@ -61,6 +64,7 @@ impl Runner {
         count: usize,
     ) -> Self {
         let settles_first = policy.delivery == Guarantee::AtMostOnce;
+        let watched = if scope.outlet.layers.is_empty() { 0 } else { count };
         let batch = handler.batch.then(|| Assembly {
             max: (policy.batch_max as usize).max(1),
             wait: policy.batch_wait,
@@ -75,6 +79,7 @@ impl Runner {
             express: None,
             members: (0..count).map(|_| Vec::new()).collect(),
             spans: (0..count).map(|_| Span::none()).collect(),
+            watches: (0..watched).map(|_| None).collect(),
             runnable: VecDeque::new(),
             solo: VecDeque::new(),
             paused: false,
@@ -152,6 +157,9 @@ impl Runner {
         self.slots.release(slot);
         if !self.spans[slot].is_none() {
             self.spans[slot] = Span::none();
+        }
+        if let Some(watch) = self.watches.get_mut(slot) {
+            *watch = None;
         }
         if let Some(permits) = &self.permits {
             permits.release();

@@ -4,6 +4,7 @@ mod attempts;
 mod care;
 mod hold;
 mod intake;
+mod observe;
 mod publish;
 mod repeats;
 mod requests;
@@ -22,7 +23,7 @@ use std::{
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
-use self::{care::Care, hold::Sighting, repeats::Repeats};
+use self::{care::Care, hold::Sighting, observe::Observing, repeats::Repeats};
 use crate::{
     backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
@@ -41,6 +42,7 @@ use crate::{
     },
     error::Result,
     outlet::Outlet,
+    outputs::Reason,
     policy::Unhandled,
     tuning::Tuning,
 };
@@ -108,6 +110,7 @@ pub(crate) struct Counters {
     pub(crate) repeats: AtomicU64,
     pub(crate) retried: AtomicU64,
     pub(crate) expired: AtomicU64,
+    pub(crate) load: observe::Shown,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -144,7 +147,7 @@ impl Tally {
 pub(crate) enum End {
     Handled,
     Discarded,
-    DeadLettered,
+    DeadLettered(Reason),
     /// It repeats finished work, and was not run.
     Repeated,
     /// A request for which nobody waits any more; it was not run.
@@ -181,6 +184,8 @@ pub(crate) struct Setup {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) control: Arc<Control>,
     pub(crate) counters: Arc<Counters>,
+    /// Of all the workers that share the subscription, its own among them.
+    pub(crate) all_counters: Arc<[Arc<Counters>]>,
     pub(crate) conditions: Arc<Conditions>,
     /// For handlers with `dedupe`: the store, and which bus asks it.
     pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
@@ -207,8 +212,10 @@ pub(crate) struct Worker {
     care: Care,
     /// Nothing asks for care; read once per round.
     calm: bool,
-    /// Deliveries may run as they arrive: it is calm, and nothing ends.
+    /// Deliveries may run as they arrive: it is calm, nothing ends, and there are no layers.
     express: bool,
+    /// What layers are told; `None` without layers.
+    observing: Option<Box<Observing>>,
     sightings: Vec<Sighting>,
     repeats: Option<Repeats>,
     tally: Tally,
@@ -245,7 +252,8 @@ impl Worker {
             refusals: Vec::new(),
             care: Care::NONE,
             calm: true,
-            express: true,
+            express: false,
+            observing: Observing::new(&setup.outlet.layers),
             sightings: Vec::new(),
             repeats: repeats(&setup),
             tally: Tally::default(),
@@ -271,7 +279,7 @@ impl Worker {
         self.now = self.clock.now();
         let mut progress = self.obey();
         self.calm = self.care.is_none();
-        self.express = self.calm && self.phase == Phase::Running;
+        self.express = self.calm && self.phase == Phase::Running && self.observing.is_none();
         progress |= self.intake(cx)?;
         progress |= self.wake_due();
         progress |= self.launch(cx)?;
@@ -347,7 +355,8 @@ impl Worker {
         let revocations = self.revocations.iter().map(|revocation| revocation.deadline);
         // One that is due and has not started waits for what runs, not for a moment.
         let probe = self.care.breaker.next().filter(|probe| *probe > self.now);
-        let others = [self.retries.next(), self.effects.next(), phase, probe];
+        let sample = self.observing.as_ref().and_then(|observing| observing.next());
+        let others = [self.retries.next(), self.effects.next(), phase, probe, sample];
         deadlines.chain(revocations).chain(others.into_iter().flatten()).min()
     }
 

@@ -51,12 +51,13 @@ impl<'a> Mounts<'a> {
             1 => vec![consumer],
             _ => split(consumer, count, subscription.order, subscription.limits),
         };
+        let all_counters: Arc<[_]> = consumers.iter().map(|_| Arc::new(Counters::default())).collect();
         let mut pulses = Vec::new();
         let mut workers = Vec::new();
         for (nth, consumer) in consumers.into_iter().enumerate() {
             let pulse = Pulse {
                 control: Arc::new(Control::new(wiring.handlers.len())),
-                counters: Arc::new(Counters::default()),
+                counters: Arc::clone(&all_counters[nth]),
                 conditions: Arc::new(Conditions::default()),
             };
             let runners = wiring.handlers.iter().map(|mounted| {
@@ -74,6 +75,7 @@ impl<'a> Mounts<'a> {
                 outlet: Arc::clone(&core.outlet),
                 control: Arc::clone(&pulse.control),
                 counters: Arc::clone(&pulse.counters),
+                all_counters: Arc::clone(&all_counters),
                 conditions: Arc::clone(&pulse.conditions),
                 dedupe: core.dedupe.clone(),
                 gate: Arc::clone(&self.gate),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{dispatch::DeadLetter, outcome::Outcome, outputs::Reason};
+use crate::{dead_letter::DeadLetter, outcome::Outcome, outputs::Reason};
 
 /// What became of one event in every group that received it; from [`Test::deliver`](super::Test::deliver).
 ///

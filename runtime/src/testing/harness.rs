@@ -24,7 +24,7 @@ use crate::{
     backend::{Backend, Sender, Subscription},
     bus::{Bus, Connecting},
     check::{not_published, not_received, refuse},
-    dispatch::DeadLetter,
+    dead_letter::DeadLetter,
     error::{Error, ErrorKind, Result},
     event::{Event, EventSet},
     outlet::Outlet,

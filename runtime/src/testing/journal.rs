@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::delivered::{Ended, How};
 use crate::{
     backend::{Confirmation, Delivery, Message, Outgoing, Position, Sender, Subscription, Token},
-    dispatch::DeadLetter,
+    dead_letter::DeadLetter,
     envelope::split_kind,
     error::{Error, ErrorKind},
     event::{EventDescriptor, EventSet},

@@ -7,9 +7,9 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker, publish::Sent, requests::DISCARDED};
+use super::{End, Phase, Worker, observe::span, publish::Sent, requests::DISCARDED};
 use crate::{
-    backend::{Attribute, Delivery, Subscription},
+    backend::{Attribute, Delivery},
     dispatch::{
         held::{Entry, Held, HeldBack, Stage},
         retry::{LONGEST_AFTER, delay},
@@ -18,6 +18,7 @@ use crate::{
     error::Result,
     event::EventDescriptor,
     input::{Arrival, Incoming},
+    layer::polled,
     outcome::Outcome,
     outputs::{Others, Outbox, Reason, Rejection},
     policy::Guarantee,
@@ -187,12 +188,16 @@ impl Worker {
         if self.setup.runners[handler].policy.delivery == Guarantee::AtMostOnce {
             self.settle_first(handler, slot);
         }
+        let refused = if self.observing.is_some() { self.watch(handler, slot).err() } else { None };
         let Self { setup, held, outgoing, .. } = self;
-        let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
+        let Runner { scope, attempts, members, slots, spans, watches, .. } = &mut setup.runners[handler];
         for id in &members[slot] {
             if let Some(entry) = held.get_mut(*id) {
                 entry.stage = Stage::Running;
             }
+        }
+        if let Some(rejection) = refused {
+            return self.finish(handler, slot, Err(rejection));
         }
         let rejected = RefCell::new(Vec::new());
         let polled = {
@@ -210,7 +215,9 @@ impl Worker {
             let arrival = Arrival { items, rejected: Some(&rejected) };
             let others = Others::new(deliveries(&members[slot][1..], held));
             let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
-            attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            polled(watches.get_mut(slot), || {
+                attempts.start(slot, &arrival, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            })
         };
         // Members of a batch that do not decode take no other with them.
         let rejected: Vec<_> =
@@ -223,8 +230,11 @@ impl Worker {
             self.bury(id, why.reason, &why.error, 0);
         }
         match polled {
-            _ if empty => {
+            polled if empty => {
                 self.outgoing.clear();
+                if let Poll::Ready(Err(rejection)) = polled {
+                    self.observe_unreadable(handler, slot, &rejection);
+                }
                 self.setup.runners[handler].release(slot);
             }
             Poll::Ready(result) => self.finish(handler, slot, result),
@@ -249,13 +259,15 @@ impl Worker {
     /// Polls an attempt; `true` if it ended.
     pub(super) fn poll_slot(&mut self, handler: usize, slot: usize) -> bool {
         let Self { setup, held, outgoing, .. } = self;
-        let Runner { scope, attempts, members, slots, spans, .. } = &mut setup.runners[handler];
+        let Runner { scope, attempts, members, slots, spans, watches, .. } = &mut setup.runners[handler];
         let Some(first) = members[slot].first().and_then(|id| held.get(*id)) else { return false };
         let others = Others::new(deliveries(&members[slot][1..], held));
         let mut outbox = Outbox::new(scope, &first.delivery, others.as_ref(), outgoing);
         let polled = {
             let _entered = spans[slot].enter();
-            attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            polled(watches.get_mut(slot), || {
+                attempts.poll(slot, &mut Context::from_waker(slots.waker(slot)), &mut outbox)
+            })
         };
         match polled {
             Poll::Pending => false,
@@ -270,7 +282,12 @@ impl Worker {
     pub(super) fn finish(&mut self, handler: usize, slot: usize, result: Result<(), Rejection>) {
         let runner = &mut self.setup.runners[handler];
         let mut members = std::mem::take(&mut runner.members[slot]);
+        let watch = runner.watches.get_mut(slot).and_then(Option::take);
         runner.release(slot);
+        let result = match watch {
+            Some(watch) => self.observe_ended(watch, &members, result),
+            None => result,
+        };
         if !self.calm {
             members.iter().for_each(|id| self.survived(*id));
         }
@@ -336,6 +353,7 @@ impl Worker {
                     "the attempt failed and will be repeated"
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
+                let attempt = entry.attempt;
                 // The next attempt renews it.
                 entry.is_claimed = false;
                 entry.attempt += 1;
@@ -345,6 +363,9 @@ impl Worker {
                 self.tally.retried += 1;
                 // A request that will not be repeated in time need not hold its lane for longer.
                 self.retries.sleep(id, (self.now + wait).min(entry.expires));
+                if self.observing.is_some() {
+                    self.observe_retry(id, attempt, wait);
+                }
             }
             Outcome::Retry { .. } if self.is_kept(id) => {}
             Outcome::Retry { .. } | Outcome::DeadLetter => {
@@ -385,16 +406,23 @@ impl Worker {
                 Outcome::Ack | Outcome::DeadLetter | Outcome::Discard => None,
             };
             entry.failed_at.get_or_insert_with(SystemTime::now);
+            let attempt = entry.attempt;
             entry.attempt = (entry.attempt + 1).min(policy.attempts);
             entry.solo = true;
             entry.stage = Stage::Waiting;
             self.tally.retried += 1;
-            if !self.lanes.is_head(*id) {
+            let is_head = self.lanes.is_head(*id);
+            if self.observing.is_some() {
+                self.observe_retry(*id, attempt, wait.filter(|_| is_head).unwrap_or_default());
+            }
+            if !is_head {
                 continue;
             }
             match wait {
                 Some(wait) => {
-                    entry.stage = Stage::Sleeping;
+                    if let Some(entry) = self.held.get_mut(*id) {
+                        entry.stage = Stage::Sleeping;
+                    }
                     self.retries.sleep(*id, self.now + wait);
                 }
                 None => self.enqueue(*id),
@@ -418,28 +446,6 @@ fn incoming<'a>(
     scope: &'a Arc<Scope>,
 ) -> Incoming<'a> {
     Incoming { delivery, event, attempt, scope, published: OnceCell::new() }
-}
-
-/// A span around every poll of an attempt, with OpenTelemetry's names; free while nobody listens.
-fn span(
-    subscription: &Subscription,
-    scope: &Scope,
-    delivery: &Delivery,
-    attempt: u32,
-    count: usize,
-) -> tracing::Span {
-    tracing::info_span!(
-        "process",
-        messaging.operation.name = "process",
-        messaging.operation.type = "process",
-        messaging.system = scope.outlet.backend.system(),
-        messaging.destination.name = %delivery.topic,
-        messaging.consumer.group.name = %subscription.group,
-        messaging.message.id = %id_of(delivery),
-        messaging.batch.message_count = (count > 1).then_some(count),
-        handler = scope.handler,
-        attempt,
-    )
 }
 
 pub(super) fn id_of(delivery: &Delivery) -> std::borrow::Cow<'_, str> {

@@ -2,9 +2,12 @@
 //!
 //! While something asks for care nothing runs as it arrives, and attempts start one at a time, or not at all.
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use super::Worker;
+use super::{End, Worker};
 use crate::{
     backend::{Delivery, Note},
     dispatch::{
@@ -137,6 +140,9 @@ impl Worker {
             let (group, topic) = (&self.setup.subscription.group, &entry.delivery.topic);
             tracing::warn!(%group, %topic, "a delivery that is handled at most once was cut off while it ran");
             self.tally.discarded += 1;
+            if self.observing.is_some() {
+                self.observe_end(entry, End::Discarded);
+            }
         } else if entry.attempt > 1 {
             self.notes.push(Note { token: entry.delivery.token, attempts: entry.attempt - 1 });
         }
@@ -213,7 +219,11 @@ impl Worker {
         let Some(entry) = self.held.get_mut(id) else { return true };
         (entry.stage, entry.is_claimed) = (Stage::Waiting, false);
         entry.solo |= is_batch;
+        let attempt = entry.attempt;
         self.tally.retried += 1;
+        if self.observing.is_some() {
+            self.observe_retry(id, attempt, Duration::ZERO);
+        }
         // Behind the others, so that one that can never succeed is not the only one that is tried.
         self.enqueue(id);
         true

@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
+    layer::Settlement,
     outputs::Reason,
     policy::{Order, Unhandled},
     structured,
@@ -32,6 +33,9 @@ impl Worker {
         let polled = self.setup.consumer.poll_batch(cx, room, &mut arrived);
         let took = !arrived.is_empty();
         self.tally.received += arrived.len() as u64;
+        if self.observing.is_some() {
+            self.observe_arrivals(&arrived);
+        }
         for delivery in &arrived {
             self.take(delivery)?;
         }
@@ -74,6 +78,9 @@ impl Worker {
             Route::Unhandled => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
+                    if self.observing.is_some() {
+                        self.observe_passed(delivery, Settlement::Skipped);
+                    }
                     self.pass(delivery.token);
                     return Ok(());
                 }
@@ -148,7 +155,7 @@ impl Worker {
     pub(super) fn hold(&mut self, mut entry: Entry) -> Result<u32> {
         let token = entry.delivery.token;
         entry.ticket = self.marks.take(token);
-        self.held.insert(entry).ok_or_else(|| {
+        self.held.insert(entry, self.now).ok_or_else(|| {
             let text = format!("the consumer delivered {token:?} beyond the room it was given");
             Error::new(ErrorKind::Fatal, "consume", text).at(self.setup.outlet.backend.system())
         })

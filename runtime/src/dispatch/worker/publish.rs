@@ -3,9 +3,9 @@
 use super::{End, Worker, attempts::id_of};
 use crate::{
     backend::{Outgoing, Publishing, Sender},
+    dead_letter::Obituary,
     dispatch::{
         conditions::Condition,
-        dead_letter::Obituary,
         effects::{Effect, Purpose, is_permanent},
         held::Stage,
     },
@@ -41,7 +41,12 @@ impl Worker {
         while let Some(next) = self.outgoing.get(confirmed) {
             let mut publishing = self.setup.outlet.send(next.clone());
             match publishing.now() {
-                Some(Ok(_)) => self.setup.outlet.count(&next.topic),
+                Some(Ok(stored)) => {
+                    self.setup.outlet.count(&next.topic);
+                    if let Some(observing) = &mut self.observing {
+                        observing.confirmed(&stored);
+                    }
+                }
                 Some(Err(error)) => return Sent::Failed(confirmed, error),
                 None => return Sent::Pending(confirmed, publishing),
             }
@@ -59,7 +64,10 @@ impl Worker {
             Sent::Failed(confirmed, error) => (confirmed, None, Some(error)),
         };
         let queue = self.outgoing.drain(..);
-        let effect = Effect::resume(members, Purpose::Outputs, queue, confirmed, publishing);
+        let mut effect = Effect::resume(members, Purpose::Outputs, queue, confirmed, publishing);
+        if let Some(observing) = &mut self.observing {
+            effect.trails = std::mem::take(&mut observing.trails);
+        }
         match error {
             Some(error) => self.failed(effect, error),
             None => self.add_effect(effect),
@@ -92,26 +100,32 @@ impl Worker {
         let first = entry.failed_at;
         let obituary = Obituary { delivery: &entry.delivery, reason, error, attempts, handler, group, first };
         let message = obituary.write(self.max_message);
-        let outgoing = Outgoing { topic, message, sender: Sender::DeadLetter, options: None };
+        let mut outgoing = Outgoing { topic, message, sender: Sender::DeadLetter, options: None };
+        let mut trail = None;
+        if self.observing.is_some() {
+            trail = self.setup.outlet.surround(&mut outgoing, Some(&entry.delivery)).ok();
+        }
         let mut publishing = self.setup.outlet.send(outgoing.clone());
         match publishing.now() {
-            Some(Ok(_)) => {
+            Some(Ok(stored)) => {
                 self.setup.outlet.count(&outgoing.topic);
-                self.settle(id, End::DeadLettered);
+                if let Some(trail) = trail {
+                    trail.end(Ok(&stored));
+                    self.observe_dead_letter(&outgoing, stored);
+                }
+                self.settle(id, End::DeadLettered(reason));
             }
             Some(Err(error)) => {
                 let queue = std::iter::once(outgoing);
-                self.failed(Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, None), error);
+                let mut effect = Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, None);
+                effect.trails.extend(trail);
+                self.failed(effect, error);
             }
             None => {
-                let queue = std::iter::once(outgoing);
-                self.add_effect(Effect::resume(
-                    &[id],
-                    Purpose::DeadLetter(reason),
-                    queue,
-                    0,
-                    Some(publishing),
-                ));
+                let (queue, publishing) = (std::iter::once(outgoing), Some(publishing));
+                let mut effect = Effect::resume(&[id], Purpose::DeadLetter(reason), queue, 0, publishing);
+                effect.trails.extend(trail);
+                self.add_effect(effect);
             }
         }
     }
@@ -138,10 +152,16 @@ impl Worker {
                 Ok(()) => {
                     let end = match effect.purpose {
                         Purpose::Outputs => End::Handled,
-                        Purpose::DeadLetter(_) => End::DeadLettered,
+                        Purpose::DeadLetter(reason) => End::DeadLettered(reason),
                     };
-                    if end == End::DeadLettered && effect.has_failed() {
+                    if end != End::Handled && effect.has_failed() {
                         self.setup.conditions.remove(|known| matches!(known, Condition::Unwritable { .. }));
+                    }
+                    if end != End::Handled
+                        && self.observing.is_some()
+                        && let Some((letter, stored)) = effect.last()
+                    {
+                        self.observe_dead_letter(letter, stored);
                     }
                     effect.members.iter().for_each(|id| self.settle(*id, end));
                 }
@@ -154,12 +174,18 @@ impl Worker {
 
     /// A publication failed: it is tried again, without running the handler; what can never succeed becomes a dead
     /// letter. A dead letter itself is tried for ever.
-    pub(super) fn failed(&mut self, effect: Effect, error: Error) {
+    pub(super) fn failed(&mut self, mut effect: Effect, error: Error) {
         if reply::is_topic(effect.topic()) {
+            if let Some(trail) = effect.trails.pop_front() {
+                trail.end(Err(&error));
+            }
             return self.unanswered(&effect, &error);
         }
         let (group, topic) = (&self.setup.subscription.group, effect.topic());
         if effect.purpose == Purpose::Outputs && is_permanent(&error) && error.kind() != ErrorKind::Closed {
+            if let Some(trail) = effect.trails.pop_front() {
+                trail.end(Err(&error));
+            }
             let rejection = Rejection::new(Outcome::DeadLetter, Reason::PublishFailed, &effect.told(&error));
             return match &effect.members[..] {
                 [only] => {

@@ -54,7 +54,7 @@ impl Worker {
         let Some(entry) = self.held.get_mut(id).filter(|entry| entry.is_claimed) else { return false };
         let ask = match end {
             End::Handled | End::Discarded => Ask::Done,
-            End::DeadLettered | End::Repeated | End::Expired => Ask::Release,
+            End::DeadLettered(_) | End::Repeated | End::Expired => Ask::Release,
         };
         entry.stage = Stage::Publishing;
         entry.end = Some(end);

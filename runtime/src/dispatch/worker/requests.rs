@@ -16,6 +16,7 @@ use crate::{
     envelope::Cause,
     error::{Error, Result},
     event::EventDescriptor,
+    layer::Settlement,
     reply::{self, Asked},
     scope::Scope,
 };
@@ -36,6 +37,9 @@ impl Worker {
         if expires <= self.now {
             log_expired(delivery);
             self.tally.expired += 1;
+            if self.observing.is_some() {
+                self.observe_passed(delivery, Settlement::Expired);
+            }
             self.pass(delivery.token);
             return Ok(());
         }

@@ -22,9 +22,12 @@ impl Worker {
                 }
             }
             End::Discarded => self.tally.discarded += 1,
-            End::DeadLettered => self.tally.dead_lettered += 1,
+            End::DeadLettered(_) => self.tally.dead_lettered += 1,
             End::Repeated => self.tally.repeats += 1,
             End::Expired => self.tally.expired += 1,
+        }
+        if self.observing.is_some() {
+            self.observe_end(&entry, end);
         }
         if !entry.is_settled && self.marks.settle(entry.delivery.token, entry.ticket) {
             self.settled.push(entry.delivery.token);
@@ -61,6 +64,7 @@ impl Worker {
     /// Tells the consumer what is settled, once per round.
     pub(super) fn tell(&mut self) {
         self.tally.store(&self.setup.counters);
+        self.show_load();
         if self.settled.is_empty() {
             return;
         }

@@ -18,11 +18,11 @@ use crate::{
 const ATTEMPTS: &str = "typebus-attempts";
 const HANDLER: &str = "typebus-handler";
 const GROUP: &str = "typebus-group";
-pub(super) const TOPIC: &str = "typebus-origin-topic";
-pub(super) const PARTITION: &str = "typebus-origin-partition";
-pub(super) const POSITION: &str = "typebus-origin-position";
+pub(crate) const TOPIC: &str = "typebus-origin-topic";
+pub(crate) const PARTITION: &str = "typebus-origin-partition";
+pub(crate) const POSITION: &str = "typebus-origin-position";
 /// How often it was replayed.
-pub(super) const REDRIVEN: &str = "typebus-redriven";
+pub(crate) const REDRIVEN: &str = "typebus-redriven";
 const FIRST: &str = "typebus-first";
 const LAST: &str = "typebus-last";
 
