@@ -73,7 +73,12 @@
 //! * **Key order.** Per subscription, topic and key nothing starts before every earlier delivery is settled. A retry holds
 //!   only its own key; a dead letter lets the key go on. No key, no order.
 //! * **Bounded.** At most [`Limits`] deliveries are taken and not settled.
-//! * **No message can kill the group.** One that cannot be read reaches the dead letters: [`Bus::dead_letters`].
+//! * **No message can kill the group.** One that cannot be read, or that kills the process three times, reaches the dead
+//!   letters: [`Bus::dead_letters`] finds them, replays them to their own group, and discards them.
+//!
+//! A version of an event that the program does not read yet holds its key until a newer instance takes over
+//! ([`UnknownVersion`]). With `breaker(after = 20)` an outage that lasts costs no dead letters. With `dedupe = ".."` and a
+//! [`DedupeStore`] repeats of finished work are skipped.
 //!
 //! A request ([`Bus::request`]) is handled at least once, and answered at most once.
 //!
