@@ -1,8 +1,10 @@
 //! What the benches share: two events, and a finite source of deliveries that costs next to nothing itself.
 
 use std::{
+    fmt,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
@@ -76,6 +78,45 @@ impl Order {
             total_cents: 7_996,
             lines: vec![line("pencil"), line("eraser")],
         }
+    }
+}
+
+/// The rounds of a comparison: what each side took for the same work, in turn.
+#[derive(Debug, Clone, Default)]
+pub struct Rounds(Vec<(Duration, Duration)>);
+
+impl Rounds {
+    /// Adds a round: what it is compared with, and what is compared.
+    pub fn push(&mut self, base: Duration, ours: Duration) {
+        self.0.push((base, ours));
+    }
+
+    /// How many times as fast the second side is in its quickest round as the first in its own: whatever else a shared
+    /// machine does makes a round slower, and none quicker.
+    #[must_use]
+    pub fn quickest(&self) -> f64 {
+        let base = self.0.iter().map(|(base, _)| *base).min().unwrap_or_default();
+        let ours = self.0.iter().map(|(_, ours)| *ours).min().unwrap_or_default();
+        base.as_secs_f64() / ours.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Rounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ratios: Vec<_> =
+            self.0.iter().map(|(base, ours)| base.as_secs_f64() / ours.as_secs_f64()).collect();
+        ratios.sort_by(f64::total_cmp);
+        let count = ratios.len();
+        let [Some(low), Some(median), Some(high)] =
+            [0, count / 2, count.wrapping_sub(1)].map(|at| ratios.get(at))
+        else {
+            return f.write_str("no rounds");
+        };
+        write!(
+            f,
+            "{:.2} x by the quickest of {count} rounds each; pair by pair {median:.2} ({low:.2} to {high:.2})",
+            self.quickest()
+        )
     }
 }
 

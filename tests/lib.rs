@@ -405,7 +405,9 @@ impl Lane {
         assert_eq!(self.running, None, "{mark:?} began while another of its key ran");
         match self.done.last() {
             Some(last) if *last == number => {
-                let is_next = attempt == self.attempt + 1 || (anew && attempt == 1);
+                // Attempts are carried along, but not out of a crash; the one that was cut off was not spent.
+                let is_again = attempt == 1 || attempt == self.attempt;
+                let is_next = attempt == self.attempt + 1 || (anew && is_again);
                 assert!(is_next, "{mark:?} came after attempt {}", self.attempt);
             }
             last => {

@@ -222,6 +222,18 @@ impl Partitions {
             Self::These(partitions) => partitions.contains(&partition),
         }
     }
+
+    /// Takes out what was lost; `true` if nothing is left.
+    pub(crate) fn lose(&mut self, lost: &Self) -> bool {
+        match (self, lost) {
+            (_, Self::All) => true,
+            (Self::All, Self::These(_)) => false,
+            (Self::These(these), lost) => {
+                these.retain(|partition| !lost.contains(*partition));
+                these.is_empty()
+            }
+        }
+    }
 }
 
 /// How much a consumer may append. It counts deliveries, so where offsets have holes the gap of a partition may be
@@ -469,6 +481,9 @@ pub struct Capabilities {
     pub expiry: bool,
     /// [`SendOptions::partition`].
     pub explicit_partition: bool,
+    /// How long a delivery may be held unsettled, where the broker has a bound that nothing extends. A handler whose
+    /// attempts may take more than half of it is refused.
+    pub longest_hold: Option<Duration>,
     /// Other processes can share it, so that what one process knows is not all there is to know.
     pub shared: bool,
     /// The largest message, headers and key included. An event may have 16 KiB less, so that its dead letter fits.

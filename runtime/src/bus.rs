@@ -19,15 +19,18 @@ use crate::{
     config::Effective,
     connect::IntoBackend,
     dead_letters::DeadLetters,
+    dedupe::DedupeStore,
     error::{Error, ErrorKind, Result},
     event::{Reply, Request},
     extract::Publisher,
     hooks::Hooks,
     options::{Options, Settled},
     outlet::Outlet,
-    plan::{Mounted, Wiring, dead_letter_topics},
+    plan::{Mounted, Wiring, dead_letter_topics, instance},
+    prepared::Prepared,
     publish::{Publish, Receipt},
-    running::{Running, StopNow, start},
+    request::{Calls, Requesting},
+    running::{Running, StopNow, spawn, start},
     scope::States,
     service::{NoState, PublishedBy, Service, ServiceDescriptor, StateOf},
     tuning::Tuning,
@@ -50,7 +53,11 @@ pub(crate) struct Core {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) state: Arc<States>,
     pub(crate) wirings: Vec<Wiring>,
+    /// The store for handlers with `dedupe`, and which bus asks it.
+    pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
     pub(crate) tuning: Tuning,
+    /// Where the service publishes a request.
+    pub(crate) calls: Option<Arc<Calls>>,
     pub(crate) effective: Effective,
     pub(crate) hooks: Hooks,
     pub(crate) shutdown: watch::Sender<bool>,
@@ -120,20 +127,41 @@ impl<S: Service> Bus<S> {
         }
     }
 
-    /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`.
+    /// Stamps an event that the service lists under `publishes`, for [`publish_prepared`](Self::publish_prepared) to send
+    /// later: in an outbox it is written in one transaction with your data. See [`Prepared`].
     ///
-    /// This version of typebus sends no replies yet: the types are checked, and every call answers with `Unsupported`.
+    /// With a key, headers or an id: `bus.publish(&event).header("channel", "web").prepare()`.
     ///
     /// # Errors
-    /// `Unsupported`.
-    pub fn request<E, R>(&self, _: &E) -> std::future::Ready<Result<R>>
+    /// `InvalidKey`, `InvalidTopic`, `Encode`, `TooLarge`: what publishing it would answer before it is sent.
+    pub fn prepare<E: PublishedBy<S>>(&self, event: &E) -> Result<Prepared> {
+        self.publish(event).prepare()
+    }
+
+    /// Publishes what was prepared by this service, in this process or an earlier one: the same event, with the same id
+    /// and time, as often as it is sent.
+    ///
+    /// # Errors
+    /// At the await, see [`Publish`]; `Config`: another service prepared it.
+    pub fn publish_prepared(&self, prepared: &Prepared) -> Publish {
+        Publish::prepared(&self.core.outlet, prepared)
+    }
+
+    /// Publishes a request, and gives the reply of whoever handles it. It takes only events with `reply = ..`, is
+    /// encoded at once, and sent when awaited.
+    ///
+    /// It works as soon as the bus is connected, and ends with `Closed` when it is stopped. A handler asks
+    /// through a bus that it has in its state: a [`Publisher`] publishes, and asks nobody.
+    ///
+    /// # Errors
+    /// At the await, see [`Requesting`].
+    pub fn request<E, R>(&self, event: &E) -> Requesting<R>
     where
         E: PublishedBy<S> + Request<R>,
         R: Reply,
     {
-        let system = self.core.outlet.backend.system();
-        let text = "requests come in a later version of typebus; publish the event instead";
-        std::future::ready(Err(Error::new(ErrorKind::Unsupported, "request", text).at(system)))
+        let Core { outlet, calls, tuning, .. } = &*self.core;
+        Requesting::new(self.publish(event), outlet, calls.as_ref(), tuning.request_timeout)
     }
 
     /// The right to publish `E`, to hand to other parts of the program such as an HTTP handler.
@@ -282,6 +310,10 @@ impl<S: Service, T> Builder<S, T> {
     /// `Config` with every [`Problem`](crate::Problem): what this version or the backend cannot do; `Connect`,
     /// `Authentication`, `Permission`, `Topology` from the broker.
     ///
+    /// # Panics
+    /// A service that publishes a request: outside a tokio runtime with its time driver enabled, since the replies are
+    /// read by a task.
+    ///
     /// # Cancel safety
     /// Dropped early, what is provisioned already stays; connecting again finds it there.
     pub fn connect(self, to: impl IntoBackend) -> Connecting<S>
@@ -340,9 +372,16 @@ impl Core {
     ) -> Result<Self> {
         let settled = options.settle(service);
         let backend = settled.check(service, backend)?;
-        let Settled { tuning, wirings, plan, names, effective, .. } = settled;
+        let Settled { tuning, wirings, plan, names, effective, calls, .. } = settled;
         let backend = names.between(backend, &plan);
         backend.provision(&plan).await?;
+        let calls = match calls {
+            Some((calls, subscription)) => {
+                spawn(calls.listen(&*backend, &subscription).await?);
+                Some(Arc::new(calls))
+            }
+            None => None,
+        };
         let topics: Vec<_> = plan.publishes.iter().chain(&plan.dead_letters).cloned().collect();
         let outlet = Outlet::new(Arc::clone(&backend), service.name, &topics, service.all_published());
         announce(service, backend.system(), &wirings);
@@ -353,8 +392,10 @@ impl Core {
             state: Arc::new(state),
             wirings,
             tuning,
+            calls,
             effective,
             hooks: options.hooks,
+            dedupe: options.dedupe.map(|store| (store, instance().into())),
             shutdown: watch::Sender::new(false),
             started: AtomicBool::new(false),
             wrap: None,

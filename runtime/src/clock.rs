@@ -9,6 +9,9 @@ use tokio::time::Instant;
 pub(crate) struct Moment(u64);
 
 impl Moment {
+    /// A point in time that is never reached.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// `nanoseconds` after the origin.
     #[cfg(test)]
     pub(crate) const fn from_nanos(nanoseconds: u64) -> Self {

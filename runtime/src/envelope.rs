@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
     key::MAX_KEY_BYTES,
-    message::{Attribute, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder, Prepared},
+    message::{Attribute, Letterhead, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder},
     scope::Scope,
 };
 
@@ -53,7 +53,7 @@ impl Stamp<'_> {
     pub(crate) fn seal(
         &self,
         event: &EventDescriptor,
-        letterhead: &Prepared,
+        letterhead: &Letterhead,
         encoded: &mut Encoded,
     ) -> Result<Message> {
         let Encoded { builder, id, has_id, .. } = encoded;
@@ -64,7 +64,7 @@ impl Stamp<'_> {
             check_key(event, key.len())?;
         }
         let payload_and_key = builder.len();
-        builder.prepared(letterhead);
+        builder.letterhead(letterhead);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         builder.fixed_attribute(Attribute::Time, &rfc3339(now));
         match (self.identity, *has_id) {
@@ -144,8 +144,8 @@ fn hyphenated(id: Uuid) -> [u8; 36] {
 }
 
 /// What every message of an event has in common. The type comes first: it is what a reader looks for first.
-pub(crate) fn letterhead(event: &EventDescriptor, source: &str) -> Prepared {
-    Prepared::new(&[
+pub(crate) fn letterhead(event: &EventDescriptor, source: &str) -> Letterhead {
+    Letterhead::new(&[
         (Attribute::Type, event.kind),
         (Attribute::ContentType, event.content_type),
         (Attribute::SpecVersion, "1.0"),
@@ -164,7 +164,7 @@ fn check_key(event: &EventDescriptor, bytes: usize) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidKey, "publish", message))
 }
 
-fn check_header(name: &str) -> Result<()> {
+pub(crate) fn check_header(name: &str) -> Result<()> {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let problem = if name.is_empty() || name.len() > 64 || !name.bytes().all(known) {
         "a header's name is 1 to 64 characters of `[a-z0-9-]`"
@@ -221,15 +221,19 @@ fn field(fields: &mut Vec<u8>, bytes: &[u8]) {
 
 /// What identifies a delivery: source and id, or, without an id, topic, partition and position.
 fn identify(fields: &mut Vec<u8>, delivery: &Delivery) {
-    let Delivery { message, topic, partition, position, .. } = delivery;
+    let message = &delivery.message;
     field(fields, message.attribute(Attribute::Source).unwrap_or_default());
     match message.attribute(Attribute::Id) {
         Some(id) => field(fields, id),
-        None => {
-            let position = position.map(|position| position.to_string()).unwrap_or_default();
-            field(fields, format!("{topic}/{}/{position}", partition.unwrap_or_default()).as_bytes());
-        }
+        None => field(fields, place(delivery).as_bytes()),
     }
+}
+
+/// What identifies a delivery without an id: `topic/partition/position`.
+pub(crate) fn place(delivery: &Delivery) -> String {
+    let Delivery { topic, partition, position, .. } = delivery;
+    let position = position.map(|position| position.to_string()).unwrap_or_default();
+    format!("{topic}/{}/{position}", partition.unwrap_or_default())
 }
 
 /// A UUIDv7 of this millisecond. Its 74 random bits come from a thread's own generator: an id must be unique, not

@@ -1,12 +1,13 @@
 //! Events and sets of events: what the derives implement.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    codec::{DecodeError, EncodeError, Encoded, Format, Older},
+    codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
+    error::BoxError,
     input::Incoming,
     key::KeyText,
     template::TopicText,
@@ -101,13 +102,31 @@ pub struct Exactly<R>(std::marker::PhantomData<fn(R)>);
     note = "derive serde's `Serialize` and `Deserialize` and schemars' `JsonSchema` for `{Self}`"
 )]
 pub trait Reply: Send + 'static {
-    /// Named by the derive, so that rustc points at a type that cannot be one.
+    /// How it is written. Named by the derive, so that rustc points at a type that cannot be one.
     #[doc(hidden)]
-    const CAN_BE: () = ();
+    const CAN_BE: WriteReply;
+
+    #[doc(hidden)]
+    fn read(payload: &[u8]) -> Result<Self, BoxError>
+    where
+        Self: Sized;
 }
 
 #[diagnostic::do_not_recommend]
-impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {}
+impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {
+    const CAN_BE: WriteReply = |reply, into| match reply.downcast_ref::<Self>() {
+        Some(reply) => Json::encode(reply, into),
+        None => Err("it is not what the request's `reply` names".into()),
+    };
+
+    fn read(payload: &[u8]) -> Result<Self, BoxError> {
+        Json::decode(payload)
+    }
+}
+
+/// Writes a reply, whose type only the event knows: the handler asks for no trait of it, so that a type that cannot be a
+/// reply is reported once, where the event names it.
+pub(crate) type WriteReply = fn(&dyn Any, &mut Vec<u8>) -> Result<(), BoxError>;
 
 /// What is known of an event at compile time.
 #[derive(Clone, Copy)]
@@ -126,6 +145,7 @@ pub struct EventDescriptor {
     pub(crate) upcasts: Events,
     /// The type that answers it.
     pub(crate) reply: Option<&'static str>,
+    pub(crate) write_reply: Option<WriteReply>,
     /// The derive reported an error, so that every check passes over it.
     pub(crate) broken: bool,
 }
@@ -155,6 +175,7 @@ impl EventDescriptor {
             content_type,
             upcasts,
             reply: None,
+            write_reply: None,
             broken: false,
         }
     }
@@ -178,8 +199,8 @@ impl EventDescriptor {
     /// `reply = ..`
     #[doc(hidden)]
     #[must_use]
-    pub const fn answered_by(mut self, reply: &'static str, (): ()) -> Self {
-        self.reply = Some(reply);
+    pub const fn answered_by(mut self, reply: &'static str, write: WriteReply) -> Self {
+        (self.reply, self.write_reply) = (Some(reply), Some(write));
         self
     }
 

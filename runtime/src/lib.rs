@@ -69,14 +69,16 @@
 //! * **At least once.** A delivery is settled only after its handler finished and every event that it returned is
 //!   confirmed, or after its dead letter is confirmed.
 //! * **Nothing is lost silently, loops for ever, or is settled twice.** Every delivery ends as handled, discarded, skipped
-//!   or dead-lettered, and is counted: [`Running::stats`].
+//!   or dead-lettered, or, if it is a request, expired, and is counted: [`Running::stats`].
 //! * **Key order.** Per subscription, topic and key nothing starts before every earlier delivery is settled. A retry holds
 //!   only its own key; a dead letter lets the key go on. No key, no order.
 //! * **Bounded.** At most [`Limits`] deliveries are taken and not settled.
 //! * **No message can kill the group.** One that cannot be read reaches the dead letters: [`Bus::dead_letters`].
 //!
+//! A request ([`Bus::request`]) is handled at least once, and answered at most once.
+//!
 //! Handlers may see a delivery again after a crash, so what they do elsewhere should bear repeating. `publish` is not
-//! atomic with your database.
+//! atomic with your database: write a [`Prepared`] event in the same transaction, and publish it from there.
 //!
 //! # Testing
 //!
@@ -127,6 +129,7 @@ mod codec;
 mod config;
 mod connect;
 mod dead_letters;
+mod dedupe;
 mod dispatch;
 mod duration;
 mod envelope;
@@ -148,8 +151,11 @@ mod outputs;
 mod plan;
 mod policy;
 pub mod prelude;
+mod prepared;
 mod publish;
 mod readiness;
+mod reply;
+mod request;
 mod running;
 mod scope;
 mod service;
@@ -174,6 +180,7 @@ pub use codec::{Format, Older};
 pub use config::{Config, Effective, Setting, SettingOrigin};
 pub use connect::IntoBackend;
 pub use dead_letters::{DeadLetterList, DeadLetters};
+pub use dedupe::{Begun, Claim, DedupeStore, LocalStore};
 pub use dispatch::{DeadLetter, Origin};
 pub use error::{BoxError, Error, ErrorKind, Problem, Result};
 pub use event::{Event, EventDescriptor, EventSet, Events, Exactly, NoReply, Reply, Request};
@@ -187,8 +194,10 @@ pub use outputs::{Answers, Outputs, Reason};
 #[doc(hidden)]
 pub use outputs::{Returned, Settles};
 pub use policy::{Backoff, DeadLetterTo, Guarantee, Limits, Order, Policy, Start, Unhandled, UnknownVersion};
+pub use prepared::Prepared;
 pub use publish::{Publish, Receipt};
 pub use readiness::{Health, Readiness};
+pub use request::Requesting;
 pub use running::{Running, StopNow, run, start};
 #[doc(hidden)]
 pub use scope::States;

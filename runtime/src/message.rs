@@ -309,6 +309,13 @@ impl Message {
         self.written_headers().len() - self.original_bytes()
     }
 
+    /// The same message, to add headers to.
+    pub(crate) fn to_builder(&self) -> MessageBuilder {
+        let Head { payload_end, key_end, headers, traits } = *self.head();
+        let (payload_end, key_end) = (payload_end as usize, key_end as usize);
+        MessageBuilder { data: self.data().to_vec(), payload_end, key_end, headers, traits }
+    }
+
     /// How many bytes the whole message takes in memory, payload, key and headers.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -504,10 +511,10 @@ impl MessageBuilder {
     }
 
     /// Adds attributes that were written before.
-    pub(crate) fn prepared(&mut self, prepared: &Prepared) -> &mut Self {
-        self.data.extend_from_slice(&prepared.0.data);
-        self.headers += prepared.0.headers;
-        self.traits.0 |= prepared.0.traits.0;
+    pub(crate) fn letterhead(&mut self, letterhead: &Letterhead) -> &mut Self {
+        self.data.extend_from_slice(&letterhead.0.data);
+        self.headers += letterhead.0.headers;
+        self.traits.0 |= letterhead.0.traits.0;
         self
     }
 
@@ -566,16 +573,21 @@ impl MessageBuilder {
 pub(crate) struct Opening(Box<[u8]>);
 
 impl Opening {
+    /// What no message begins with.
+    pub(crate) fn of_none() -> Self {
+        Self([u8::MAX].into())
+    }
+
     pub(crate) fn new(kind: &str) -> Self {
-        Self(Prepared::new(&[(Attribute::Type, kind)]).0.data.into())
+        Self(Letterhead::new(&[(Attribute::Type, kind)]).0.data.into())
     }
 }
 
 /// Attributes that are the same for every message of an event, written once.
 #[derive(Debug)]
-pub(crate) struct Prepared(MessageBuilder);
+pub(crate) struct Letterhead(MessageBuilder);
 
-impl Prepared {
+impl Letterhead {
     pub(crate) fn new(attributes: &[(Attribute, &str)]) -> Self {
         let mut builder = MessageBuilder::new();
         for (attribute, value) in attributes {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use crate::{
-    backend::{Backend, Plan},
+    backend::{Backend, Plan, Subscription},
     bus::Builder,
     config::{Applied, Config, Effective, SettingOrigin},
+    dedupe::DedupeStore,
     error::{BoxError, Error, ErrorKind, Problem, Result},
     event::{Event, EventDescriptor},
     hooks::Hooks,
     names::{Names, Wishes},
-    plan::{Wiring, plan, problems, wire},
+    plan::{Wiring, dedupe_problems, plan, problems, wire},
+    request::Calls,
     service::{Service, ServiceDescriptor},
     tuning::Tuning,
 };
@@ -23,6 +25,7 @@ pub(crate) struct Options {
     pub(crate) prefix: Option<String>,
     pub(crate) renames: Vec<(&'static EventDescriptor, String)>,
     pub(crate) hooks: Hooks,
+    pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
 }
 
 /// What holds, as far as it can hold.
@@ -33,6 +36,9 @@ pub(crate) struct Settled {
     pub(crate) plan: Plan,
     pub(crate) names: Names,
     pub(crate) effective: Effective,
+    pub(crate) dedupe: Option<Arc<dyn DedupeStore>>,
+    /// Where the service publishes a request, with the subscription to the replies, which is in the plan.
+    pub(crate) calls: Option<(Calls, Subscription)>,
     /// Everything that is wrong.
     pub(crate) problems: Vec<Problem>,
 }
@@ -105,6 +111,13 @@ impl<S: Service, T> Builder<S, T> {
         self
     }
 
+    /// Gives the store that handlers with `dedupe = ".."` need. A [`LocalStore`](crate::LocalStore) will do where no other
+    /// process shares the broker.
+    pub fn dedupe_store(mut self, store: impl DedupeStore) -> Self {
+        self.options.dedupe = Some(Arc::new(store));
+        self
+    }
+
     /// Does something when the bus starts: after it is connected, and before anything is consumed. Hooks run one after
     /// the other in the order in which they are given; one that fails or panics makes the start fail with `Fatal`, and
     /// those after it do not run.
@@ -168,14 +181,17 @@ impl Options {
         let mut problems = std::mem::take(&mut applied.problems);
         problems.extend(applied.tuning.problems());
         let wirings = wire(service, &applied.policies, applied.tuning.limits);
-        let plan = plan(service, &wirings);
+        let mut plan = plan(service, &wirings);
+        let calls = (!service.requests().is_empty()).then(|| Calls::new(service.name, applied.tuning.limits));
+        plan.subscriptions.extend(calls.iter().map(|(_, subscription)| subscription.clone()));
         let wishes = Wishes { prefix: applied.prefix.as_ref(), renames: &applied.renames };
         let names = wishes.check(service, &plan).unwrap_or_else(|wrong| {
             problems.extend(wrong);
             Names::default()
         });
         let effective = Effective::new(service, &applied);
-        Settled { tuning: applied.tuning, wirings, plan, names, effective, problems }
+        let dedupe = self.dedupe.clone();
+        Settled { tuning: applied.tuning, wirings, plan, names, effective, dedupe, calls, problems }
     }
 
     /// Several events may be on one topic; they have to agree.
@@ -206,7 +222,13 @@ impl Settled {
         backend: Result<Arc<dyn Backend>>,
     ) -> Result<Arc<dyn Backend>> {
         let mut problems = match &backend {
-            Ok(backend) => problems(service, backend.system(), &backend.capabilities()),
+            Ok(backend) => {
+                let (system, can) = (backend.system(), backend.capabilities());
+                let store = self.dedupe.as_deref();
+                let mut problems = problems(service, &self.wirings, system, &can);
+                problems.extend(dedupe_problems(&self.wirings, store, system, &can));
+                problems
+            }
             Err(error) if self.problems.is_empty() => return Err(error.clone()),
             Err(error) if error.problems().is_empty() => vec![Problem::new("the backend", error.to_string())],
             Err(error) => error.problems().to_vec(),

@@ -15,7 +15,7 @@ use crate::{
     envelope::{Stamp, letterhead},
     error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
-    message::{Message, Prepared},
+    message::{Letterhead, Message},
     template,
     topic::{self, Topic},
 };
@@ -30,7 +30,7 @@ const SPARE_BYTES: usize = 64 * 1024;
 pub(crate) struct Outlet {
     pub(crate) backend: Arc<dyn Backend>,
     source: &'static str,
-    letterheads: Vec<(&'static str, Prepared)>,
+    letterheads: Vec<(&'static str, Letterhead)>,
     max_event: usize,
     published: Vec<(Topic, AtomicU64)>,
     closed: AtomicBool,
@@ -44,7 +44,7 @@ impl Outlet {
         topics: &[Topic],
         events: impl Iterator<Item = &'static EventDescriptor>,
     ) -> Self {
-        let mut letterheads: Vec<(&'static str, Prepared)> = Vec::new();
+        let mut letterheads: Vec<(&'static str, Letterhead)> = Vec::new();
         for event in events {
             if !letterheads.iter().any(|(kind, _)| *kind == event.kind) {
                 letterheads.push((event.kind, letterhead(event, source)));
@@ -79,21 +79,34 @@ impl Outlet {
             Some((_, letterhead)) => stamp.seal(event, letterhead, encoded)?,
             None => stamp.seal(event, &letterhead(event, self.source), encoded)?,
         };
-        if message.size() > self.max_event {
-            let text = format!(
-                "{} has {} bytes with key and headers; {} takes at most {} (its limit less 16 KiB for a dead letter)",
-                event.ty,
-                message.size(),
-                self.backend.system(),
-                self.max_event
-            );
-            return Err(Error::new(ErrorKind::TooLarge, "publish", text).at(self.backend.system()));
-        }
+        self.fits(event.ty, &message)?;
         let topic = match event.topic.is_template() {
             true => template::read(event, &encoded.topic, encoded.wrong_field)?,
             false => Topic::from_static(event.topic()),
         };
         Ok((topic, message))
+    }
+
+    /// Refuses a message that is so large that its dead letter would not fit; `what` names it.
+    #[inline]
+    pub(crate) fn fits(&self, what: &str, message: &Message) -> Result<()> {
+        if message.size() > self.max_event { Err(self.too_large(what, message.size())) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_large(&self, what: &str, size: usize) -> Error {
+        let system = self.backend.system();
+        let text = format!(
+            "{what} has {size} bytes with key and headers; {system} takes at most {} (its limit less 16 KiB for a \
+             dead letter)",
+            self.max_event
+        );
+        Error::new(ErrorKind::TooLarge, "publish", text).at(system)
+    }
+
+    /// The service, as the envelopes name it.
+    pub(crate) const fn source(&self) -> &'static str {
+        self.source
     }
 
     /// Hands a message to the backend.

@@ -1,6 +1,6 @@
 //! What a handler returns: events to publish, or an error that decides.
 
-use std::{cell::OnceCell, fmt, sync::Arc};
+use std::{any::Any, cell::OnceCell, fmt, sync::Arc};
 
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::{
     envelope::{Cause, Identity, Stamp},
     event::{EventSet, Events, Exactly, NoReply},
     outcome::{HandlerError, Outcome},
+    reply::Asked,
     scope::Scope,
 };
 
@@ -149,9 +150,9 @@ impl<O: Outputs> Settles<NoReply> for Returned<O> {
     }
 }
 
-impl<R, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
-    fn settle(self, _: &mut Outbox<'_>) -> Result<(), Rejection> {
-        self.0.answer().and_then(|_| Err(Rejection::unanswerable()))
+impl<R: 'static, O: Answers<R>> Settles<Exactly<R>> for Returned<O> {
+    fn settle(self, outbox: &mut Outbox<'_>) -> Result<(), Rejection> {
+        outbox.reply(&self.0.answer()?)
     }
 }
 
@@ -190,6 +191,14 @@ impl<'a> Outbox<'a> {
             .write(event, &Stamp { identity: Identity::Derived(id), cause: Some(self.cause), ..Stamp::PLAIN })
             .map_err(|error| Rejection::unpublishable(&error))?;
         self.outgoing.push(Outgoing { topic, message, sender: Sender::Handler, options: None });
+        Ok(())
+    }
+
+    /// Adds the reply to a request, if somebody waits for one.
+    fn reply(&mut self, reply: &dyn Any) -> Result<(), Rejection> {
+        let Some(asked) = Asked::by(self.cause.delivery) else { return Ok(()) };
+        let written = asked.reply(self.scope, self.cause, reply);
+        self.outgoing.push(written.map_err(|error| Rejection::unpublishable(&error))?);
         Ok(())
     }
 }
@@ -241,7 +250,7 @@ impl std::ops::Deref for Rejection {
 
 impl Rejection {
     pub(crate) fn new(outcome: Outcome, reason: Reason, error: &dyn fmt::Display) -> Self {
-        Self(Box::new(Rejected { outcome, reason, error: text(error) }))
+        Self(Box::new(Rejected { outcome, reason, error: short(error) }))
     }
 
     pub(crate) fn failed(error: &impl HandlerError) -> Self {
@@ -261,15 +270,6 @@ impl Rejection {
         Self::new(Outcome::DeadLetter, Reason::PublishFailed, error)
     }
 
-    /// Start-up refuses the handlers of requests, so that none comes here.
-    fn unanswerable() -> Self {
-        Self::new(
-            Outcome::DeadLetter,
-            Reason::PublishFailed,
-            &"replies are not sent in this version of typebus",
-        )
-    }
-
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
         let what = payload.downcast_ref::<&str>().copied();
         let what =
@@ -287,7 +287,7 @@ impl Rejection {
 const MAX_ERROR: usize = 1024;
 
 /// An error's text, cut to 1 KiB; a `Display` that panics must not take the worker with it.
-fn text(error: &dyn fmt::Display) -> String {
+pub(crate) fn short(error: &dyn fmt::Display) -> String {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     let text = catch_unwind(AssertUnwindSafe(|| error.to_string()));
     let mut text = text.unwrap_or_else(|_| "the error's Display panicked".to_owned());

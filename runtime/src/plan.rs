@@ -1,9 +1,10 @@
 //! From a service's descriptor to what it needs from a broker, and what start-up refuses.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     backend::{Capabilities, Plan, Subscription},
+    dedupe::DedupeStore,
     dispatch::redrive,
     error::Problem,
     handler::HandlerDescriptor,
@@ -144,8 +145,20 @@ pub(crate) fn dead_letter_topics(service: &ServiceDescriptor, group: &str) -> Ve
 }
 
 /// What this version or this backend cannot do, all at once.
-pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabilities) -> Vec<Problem> {
+pub(crate) fn problems(
+    service: &ServiceDescriptor,
+    wirings: &[Wiring],
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
+    for event in service.requests().into_iter().filter(|_| !can.broadcast) {
+        let text = format!(
+            "{backend} cannot give this instance a topic of its own, on which the replies come; take the request out of \
+             `publishes`, or connect to a backend that can"
+        );
+        problems.push(Problem::new(format!("request `{}`", event.type_name()), text));
+    }
     for handler in service.handlers {
         let mut report =
             |text: String| problems.push(Problem::new(format!("handler `{}`", handler.name), text));
@@ -159,19 +172,15 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
             }
             Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {}
         }
-        if handler.policy.dedupe.is_some() {
-            report("`dedupe` is not carried out in this version of typebus; leave it out".to_owned());
+        if let Some(bound) = can.longest_hold {
+            // A configuration may have changed what the handler says.
+            let mut mounted = wirings.iter().flat_map(|wiring| &wiring.handlers);
+            let policy = mounted.find(|mounted| mounted.handler.is(handler)).map(|mounted| &mounted.policy);
+            report_long_hold(policy.unwrap_or(&handler.policy), backend, bound, &mut report);
         }
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
-        let requests = handler.accepts.iter().filter(|event| event.reply.is_some());
-        requests.for_each(|event| {
-            report(format!(
-                "{} is a request (`reply = ..`), and this version of typebus sends no replies",
-                event.type_name()
-            ));
-        });
         let patterns = filters(handler).into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
         patterns.for_each(|pattern| {
             report(format!("the pattern \"{pattern}\" cannot be subscribed to on {backend}"));
@@ -196,4 +205,70 @@ pub(crate) fn problems(service: &ServiceDescriptor, backend: &str, can: &Capabil
         }
     }
     problems
+}
+
+/// What handlers with `dedupe` lack.
+pub(crate) fn dedupe_problems(
+    wirings: &[Wiring],
+    store: Option<&dyn DedupeStore>,
+    backend: &str,
+    can: &Capabilities,
+) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    let mounted = wirings.iter().filter(|wiring| !wiring.replays).flat_map(|wiring| &wiring.handlers);
+    for Mounted { handler, policy } in mounted.filter(|mounted| mounted.policy.dedupe.is_some()) {
+        let mut report = |text: String| {
+            let problem = Problem::new(format!("handler `{}`", handler.name), text);
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        };
+        match store {
+            None => report(
+                "`dedupe` needs a store that remembers finished work; give the builder one with `.dedupe_store(..)`"
+                    .to_owned(),
+            ),
+            Some(store) if store.is_local() && can.shared => report(format!(
+                "`dedupe` on {backend} needs a store that all processes share, and the one that was given is of this \
+                 process alone"
+            )),
+            Some(_) => {}
+        }
+        if policy.timeout.is_none() {
+            report("`dedupe` needs a `timeout`: a claim lasts as long as an attempt may".to_owned());
+        }
+        if handler.batch {
+            report("`dedupe` works on single deliveries; leave it out, or take them one by one instead of in a `Batch`".to_owned());
+        }
+        if policy.delivery == Guarantee::AtMostOnce {
+            report(
+                "`dedupe` is pointless with `delivery = at_most_once`, which has no repeats; leave one out"
+                    .to_owned(),
+            );
+        }
+    }
+    problems
+}
+
+/// A delivery that is held too long is given to somebody else, while its handler runs.
+fn report_long_hold(policy: &Policy, backend: &str, bound: Duration, report: &mut impl FnMut(String)) {
+    let half = bound / 2;
+    if policy.delivery == Guarantee::AtMostOnce {
+        return;
+    }
+    let Some(timeout) = policy.timeout else {
+        report(format!(
+            "{backend} lets a delivery be held for {bound:?} at most, and `timeout = none` has no end; give it a time-out"
+        ));
+        return;
+    };
+    let longest = (timeout + policy.backoff.max).saturating_mul(policy.attempts);
+    if longest > half {
+        report(format!(
+            "{} attempts of {timeout:?} and up to {:?} between them may hold a delivery for {longest:?}, and {backend} \
+             allows {bound:?}, of which half must stay free; ask for fewer attempts, a shorter `timeout` or a shorter \
+             `backoff`",
+            policy.attempts, policy.backoff.max
+        ));
+    }
 }

@@ -6,18 +6,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use uuid::Uuid;
 
 use crate::{
-    backend::{Confirmation, Delivery, Outgoing, Position, Publishing, Sender},
+    backend::{Capabilities, Confirmation, Delivery, Outgoing, Position, Publishing, SendOptions, Sender},
     codec::Encoded,
     envelope::{Cause, Identity, Stamp},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{EventDescriptor, EventSet},
     message::{Attribute, Message},
     outlet::{Outlet, encode, give_back, spare},
+    prepared::Prepared,
     topic::Topic,
 };
 
@@ -26,6 +28,8 @@ use crate::{
 /// # Errors
 /// Mistakes in [`key`](Self::key), [`header`](Self::header) or [`id`](Self::id) appear at the await, like the
 /// broker's: `InvalidKey`, `InvalidHeader`, `Encode`, `TooLarge`, `Unroutable`, `Full`, `Timeout`, `Closed` …
+/// What the backend cannot do of [`delay`](Self::delay), [`expires_in`](Self::expires_in) and
+/// [`partition`](Self::partition) is `Unsupported`; what makes no sense, such as a delay of 0, is `Config`.
 ///
 /// # Cancel safety
 /// Dropped before the first poll nothing is sent. Dropped later, the event may or may not be stored.
@@ -40,6 +44,8 @@ pub struct Publish {
 enum State {
     /// Encoded, and not sent yet.
     Draft(Box<Encoded>, &'static EventDescriptor),
+    /// Stamped long ago, and not sent now yet.
+    Prepared(Box<Prepared>),
     /// Boxed, so that a publication whose answer comes at once stays small: it is moved several times.
     Sent(Box<(Publishing, Topic, Message)>),
     /// It failed before it was sent, or its answer was given.
@@ -54,6 +60,7 @@ struct Extras {
     headers: Vec<(String, String)>,
     /// The delivery being handled, and the id that a repeat of it gives again.
     cause: Option<(Delivery, Uuid)>,
+    options: SendOptions,
 }
 
 impl Publish {
@@ -64,6 +71,15 @@ impl Publish {
             Err(error) => State::Over(Some(error)),
         };
         Self { outlet: Arc::clone(outlet), sender, extras: None, state }
+    }
+
+    /// Sends what was prepared, if it is this service's and fits here.
+    pub(crate) fn prepared(outlet: &Arc<Outlet>, prepared: &Prepared) -> Self {
+        let state = match prepared.check(outlet) {
+            Ok(()) => State::Prepared(Box::new(prepared.clone())),
+            Err(error) => State::Over(Some(error)),
+        };
+        Self { outlet: Arc::clone(outlet), sender: Sender::Program, extras: None, state }
     }
 
     fn extras(&mut self) -> &mut Extras {
@@ -92,6 +108,74 @@ impl Publish {
         self.extras().id = Some(id.into());
         self
     }
+
+    /// Has it delivered so long after it was published, at the earliest.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.extras().options.delay = Some(delay);
+        self
+    }
+
+    /// Has it delivered within so long after it was published, or not at all.
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.extras().options.expires_in = Some(time);
+        self
+    }
+
+    /// Puts it into this partition of the topic, instead of that of its key.
+    ///
+    /// Events of one key are in order within a partition only.
+    pub fn partition(mut self, partition: u32) -> Self {
+        self.extras().options.partition = Some(partition);
+        self
+    }
+
+    /// Stamps it now, and leaves the sending to [`Bus::publish_prepared`](crate::Bus::publish_prepared).
+    ///
+    /// # Errors
+    /// What is wrong with the event, its key, its headers or its id; `TooLarge`; `Config`: a
+    /// [`delay`](Self::delay) and its like are asked for when it is sent.
+    pub fn prepare(mut self) -> Result<Prepared> {
+        if self.extras.as_ref().is_some_and(|extras| extras.options != SendOptions::default()) {
+            let text = "`.delay`, `.expires_in` and `.partition` belong to the sending; say them after `publish_prepared`";
+            return Err(Error::new(ErrorKind::Config, "prepare", text));
+        }
+        match self.stamp() {
+            Some(stamped) => stamped.map(|(topic, message)| Prepared::new(topic, message)),
+            None => match self.state {
+                State::Over(Some(error)) => Err(error),
+                State::Draft(..) | State::Prepared(_) | State::Sent(_) | State::Over(None) => {
+                    Err(Error::new(ErrorKind::Config, "prepare", "it was sent already"))
+                }
+            },
+        }
+    }
+
+    /// Takes what is to be sent; `None` if that was done, or cannot be done.
+    #[inline]
+    fn stamp(&mut self) -> Option<Result<(Topic, Message)>> {
+        match &mut self.state {
+            State::Draft(encoded, event) => {
+                let stamp = self.extras.as_deref().map_or(Stamp::PLAIN, Extras::stamp);
+                let sealed = self.outlet.seal(event, &stamp, encoded);
+                if let State::Draft(encoded, _) = std::mem::replace(&mut self.state, State::Over(None)) {
+                    give_back(encoded);
+                }
+                Some(sealed)
+            }
+            State::Prepared(_) => {
+                let fixed = self.extras.as_ref().is_some_and(|extras| extras.is_of_envelope());
+                match std::mem::replace(&mut self.state, State::Over(None)) {
+                    State::Prepared(_) if fixed => {
+                        let text = "a prepared event has its key, headers and id already; say them when it is prepared";
+                        Some(Err(Error::new(ErrorKind::Config, "publish", text)))
+                    }
+                    State::Prepared(prepared) => Some(Ok(prepared.into_parts())),
+                    State::Draft(..) | State::Sent(_) | State::Over(_) => None,
+                }
+            }
+            State::Sent(_) | State::Over(_) => None,
+        }
+    }
 }
 
 impl Extras {
@@ -104,12 +188,63 @@ impl Extras {
         let cause = self.cause.as_ref().map(|(delivery, _)| Cause { delivery });
         Stamp { identity, key: self.key.as_deref(), headers: &self.headers, cause }
     }
+
+    /// Whether something goes into the envelope.
+    fn is_of_envelope(&self) -> bool {
+        self.key.is_some() || self.id.is_some() || !self.headers.is_empty()
+    }
+
+    /// What is asked of the backend, if it makes sense and the backend can do it.
+    #[cold]
+    fn options(&self, outlet: &Outlet) -> Result<Option<Box<SendOptions>>> {
+        let SendOptions { delay, expires_in, partition } = self.options;
+        let (system, can) = (outlet.backend.system(), outlet.backend.capabilities());
+        let config = |text: String| Err(Error::new(ErrorKind::Config, "publish", text));
+        match (delay, expires_in) {
+            (Some(Duration::ZERO), _) => {
+                return config("a delay of 0 is none; leave `.delay` out".to_owned());
+            }
+            (_, Some(Duration::ZERO)) => {
+                return config(
+                    "what expires at once is never delivered; give `.expires_in` more than 0".to_owned(),
+                );
+            }
+            (Some(delay), Some(expires_in)) if expires_in <= delay => {
+                return config(format!(
+                    "it expires after {expires_in:?} and is delayed by {delay:?}, so it would never be delivered; \
+                     let it expire later"
+                ));
+            }
+            (Some(_) | None, Some(_) | None) => {}
+        }
+        let Capabilities { delay: can_delay, expiry, explicit_partition, .. } = can;
+        let lacking = [
+            (
+                delay.is_some() && !can_delay,
+                "cannot hold an event back (`.delay`); publish it when its time has come",
+            ),
+            (
+                expires_in.is_some() && !expiry,
+                "cannot let an event expire (`.expires_in`); put the time into the event, and let its handler look",
+            ),
+            (
+                partition.is_some() && !explicit_partition,
+                "chooses the partition itself (`.partition`); give the event a key",
+            ),
+        ];
+        if let Some((_, what)) = lacking.into_iter().find(|(lacks, _)| *lacks) {
+            let text = format!("{system} {what}");
+            return Err(Error::new(ErrorKind::Unsupported, "publish", text).at(system));
+        }
+        Ok((self.options != SendOptions::default()).then(|| Box::new(self.options)))
+    }
 }
 
 impl fmt::Debug for Publish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Draft(_, event) => event.kind,
+            State::Prepared(_) => "prepared",
             State::Sent(..) => "sent",
             State::Over(_) => "over",
         };
@@ -121,17 +256,16 @@ impl Future for Publish {
     type Output = Result<Receipt>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { outlet, sender, extras, state } = &mut *self;
-        if let State::Draft(encoded, event) = state {
-            let stamp = extras.as_deref().map_or(Stamp::PLAIN, Extras::stamp);
-            let sealed = outlet.seal(event, &stamp, encoded);
-            if let State::Draft(encoded, _) = std::mem::replace(state, State::Over(None)) {
-                give_back(encoded);
-            }
-            let (topic, message) = sealed?;
+        if let Some(stamped) = self.stamp() {
+            let Self { outlet, sender, extras, state } = &mut *self;
+            let (topic, message) = stamped?;
+            let options = match extras {
+                Some(extras) => extras.options(outlet)?,
+                None => None,
+            };
             // The receipt shares the message: one increment costs less than finding and copying the id.
             let outgoing =
-                Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender, options: None };
+                Outgoing { topic: topic.clone(), message: message.clone(), sender: *sender, options };
             let mut publishing = outlet.send(outgoing);
             if let Some(answer) = publishing.now() {
                 if !is_others_turn() {
@@ -145,6 +279,7 @@ impl Future for Publish {
             }
             *state = State::Sent(Box::new((publishing, topic, message)));
         }
+        let Self { outlet, state, .. } = &mut *self;
         match state {
             State::Sent(sent) => {
                 let answer = std::task::ready!(Pin::new(&mut sent.0).poll(cx));
@@ -153,7 +288,7 @@ impl Future for Publish {
                 Poll::Ready(receipt)
             }
             State::Over(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
-            State::Draft(..) => Poll::Pending,
+            State::Draft(..) | State::Prepared(_) => Poll::Pending,
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Services at work: starting, watching, stopping.
 
+mod mount;
+
 use std::{
-    collections::HashMap,
     fmt,
     future::{pending, poll_fn},
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
 };
 
@@ -14,19 +18,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use self::mount::Mounts;
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    dispatch::{
-        Conditions, Control, Counters, Part, Permits, Routes, Runner, Setup, Worker, redrive::Redriven,
-    },
+    dispatch::{Conditions, Control, Counters, Worker},
     error::{Error, ErrorKind, Result},
-    event::EventDescriptor,
-    handler::HandlerDescriptor,
-    plan::{Mounted, Wiring},
-    policy::Unhandled,
+    plan::Wiring,
     readiness::{Health, Readiness},
-    scope::Scope,
     stats::{GroupStats, Stats},
     tuning::Tuning,
 };
@@ -59,63 +58,11 @@ pub async fn start<const N: usize>(services: [&dyn Runs; N]) -> Result<Running> 
     drop(begun);
     let mut members = Vec::new();
     let mut workers = Vec::new();
-    let gate = Arc::new(Permits::new(1));
-    let mut permits: HashMap<(usize, &str), Arc<Permits>> = HashMap::new();
+    let mut mounts = Mounts::new();
     for (at, wiring, consumer) in consumers {
-        let core = &cores[at];
-        let control = Arc::new(Control::new(wiring.handlers.len()));
-        let (counters, conditions) = (Arc::new(Counters::default()), Arc::new(Conditions::default()));
-        let runners = wiring.handlers.iter().map(|Mounted { handler, policy }| {
-            // Replays are beside what the handler may run at once.
-            let shares = |other: &&Wiring| {
-                !other.replays && other.handlers.iter().any(|h| h.handler.name == handler.name)
-            };
-            let shared = core.wirings.iter().filter(shares).nth(1).filter(|_| !wiring.replays);
-            let permits = shared.map(|_| {
-                let free = usize::from(policy.concurrency);
-                let entry = permits.entry((at, handler.name));
-                Arc::clone(entry.or_insert_with(|| Arc::new(Permits::new(free))))
-            });
-            let scope = Scope {
-                handler: handler.name,
-                group: wiring.subscription.group.clone(),
-                attempts: policy.attempts,
-                state: Arc::clone(&core.state),
-                outlet: Arc::clone(&core.outlet),
-                shutdown: core.shutdown.subscribe(),
-            };
-            let mut runner = Runner::new(handler, *policy, Arc::new(scope), permits);
-            if let Some(wrap) = &core.wrap {
-                runner.attempts = wrap(&wiring.subscription, runner.attempts);
-            }
-            runner
-        });
-        let runners = runners.collect();
-        let accepted = core.service.handlers.iter().flat_map(|handler| handler.accepts.iter());
-        let known: Vec<&'static EventDescriptor> = accepted.chain(core.service.all_published()).collect();
-        workers.push(Worker::new(Setup {
-            subscription: wiring.subscription.clone(),
-            routes: routes(core, wiring, known),
-            consumer: if wiring.replays { Box::new(Redriven(consumer)) } else { consumer },
-            runners,
-            unhandled: strictest(wiring),
-            outlet: Arc::clone(&core.outlet),
-            control: Arc::clone(&control),
-            counters: Arc::clone(&counters),
-            conditions: Arc::clone(&conditions),
-            gate: Arc::clone(&gate),
-            tuning: core.tuning,
-        }));
-        let service = core.service.name;
-        members.push(Member {
-            core: at,
-            service,
-            subscription: wiring.subscription.clone(),
-            handlers: wiring.handlers.iter().map(|mounted| mounted.handler.name).collect(),
-            control,
-            counters,
-            conditions,
-        });
+        let (member, its) = mounts.mount(at, &cores[at], wiring, consumer);
+        members.push(member);
+        workers.extend(its);
     }
     let (status, _) = watch::channel(Status { working: workers.len(), error: None, closed: false });
     let inner = Arc::new(Inner { cores, members, status });
@@ -177,39 +124,12 @@ where
 }
 
 /// The one place where the bus spawns a task.
-#[allow(clippy::disallowed_methods, reason = "every task is counted by `Status` and ends with it")]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "every task is counted by `Status` and ends with it, or with the calls whose replies it reads"
+)]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
-}
-
-/// At which handlers deliveries arrive: replays have had those of their group.
-fn routes(core: &Core, wiring: &Wiring, known: Vec<&'static EventDescriptor>) -> Routes {
-    let number =
-        |handler: &HandlerDescriptor| wiring.handlers.iter().position(|other| other.handler.is(handler));
-    let part = |of: &Wiring| {
-        let handlers =
-            of.handlers.iter().filter_map(|mounted| Some((number(mounted.handler)?, mounted.handler)));
-        Part { filter: of.subscription.filter.clone(), handlers: handlers.collect() }
-    };
-    if !wiring.replays {
-        return Routes::new(part(wiring), known);
-    }
-    let group = &wiring.subscription.group;
-    let group = core.wirings.iter().filter(|other| !other.replays && other.subscription.group == *group);
-    Routes::of_replays(group.map(part).collect(), known)
-}
-
-fn strictest(wiring: &Wiring) -> Unhandled {
-    if wiring.replays {
-        // It was handled once: nothing of it is skipped.
-        return Unhandled::DeadLetter;
-    }
-    let wishes = wiring.handlers.iter().map(|mounted| mounted.policy.unhandled);
-    wishes.fold(Unhandled::Skip, |strictest, wish| match (strictest, wish) {
-        (Unhandled::Stop, _) | (_, Unhandled::Stop) => Unhandled::Stop,
-        (Unhandled::DeadLetter, _) | (_, Unhandled::DeadLetter) => Unhandled::DeadLetter,
-        (Unhandled::Skip, Unhandled::Skip) => Unhandled::Skip,
-    })
 }
 
 /// Services that consume. Dropping it stops them in the background, as [`stop`](Self::stop) does.
@@ -227,8 +147,14 @@ struct Member {
     core: usize,
     service: &'static str,
     subscription: Subscription,
-    /// In the order in which the worker counts them.
+    /// In the order in which the workers count them.
     handlers: Vec<&'static str>,
+    /// One, or several that share the subscription.
+    workers: Vec<Pulse>,
+}
+
+/// What the bus sees of a worker.
+struct Pulse {
     control: Arc<Control>,
     counters: Arc<Counters>,
     conditions: Arc<Conditions>,
@@ -285,25 +211,29 @@ impl Running {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let groups = self.inner.members.iter().map(|member| {
-            let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Acquire);
-            let Counters { received, handled, discarded, skipped, dead_lettered, retried } =
-                &*member.counters;
+            let sum = |counter: fn(&Counters) -> &AtomicU64| {
+                let counters = member.workers.iter().map(|worker| &*worker.counters);
+                counters.map(|counters| counter(counters).load(Ordering::Acquire)).sum()
+            };
             GroupStats {
                 service: member.service,
                 group: member.subscription.group.clone(),
                 topic: member.subscription.filter.to_string(),
-                received: read(received),
-                handled: read(handled),
-                discarded: read(discarded),
-                skipped: read(skipped),
-                dead_lettered: read(dead_lettered),
-                retried: read(retried),
+                received: sum(|counters| &counters.received),
+                handled: sum(|counters| &counters.handled),
+                discarded: sum(|counters| &counters.discarded),
+                skipped: sum(|counters| &counters.skipped),
+                dead_lettered: sum(|counters| &counters.dead_lettered),
+                repeats: sum(|counters| &counters.repeats),
+                expired: sum(|counters| &counters.expired),
+                retried: sum(|counters| &counters.retried),
             }
         });
         // The intake of replays shows once there was one.
         let groups = groups.filter(|group| group.received > 0 || !is_replays(&group.topic));
         let published = self.inner.cores.iter().flat_map(|core| core.outlet.published());
-        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)))
+        let late = self.inner.cores.iter().filter_map(|core| core.calls.as_ref()).map(|calls| calls.late());
+        Stats::new(groups.collect(), published.map(|(topic, count)| (topic.to_string(), count)), late.sum())
     }
 
     /// Whether the services can take work now, with the reasons where they cannot: a version of an event that this
@@ -316,11 +246,14 @@ impl Running {
         if reasons.is_empty() && inner.cores.iter().any(|core| *core.shutdown.borrow()) {
             reasons.push("the services are being stopped".to_owned());
         }
-        for Member { core, subscription: Subscription { group, filter, .. }, conditions, .. } in
-            &inner.members
-        {
-            let told = conditions.told(inner.cores[*core].tuning.unwritable);
-            reasons.extend(told.iter().map(|condition| format!("{group} on {filter}: {condition}")));
+        for Member { core, subscription: Subscription { group, filter, .. }, workers, .. } in &inner.members {
+            let patience = inner.cores[*core].tuning.unwritable;
+            for condition in workers.iter().flat_map(|worker| worker.conditions.told(patience)) {
+                let reason = format!("{group} on {filter}: {condition}");
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
         }
         Readiness::new(reasons)
     }
@@ -376,7 +309,7 @@ impl Running {
     /// Ends a drain that is under way: running handlers are dropped unsettled. Stops if need be.
     pub fn hurry(&self) {
         self.inner.stop();
-        self.inner.members.iter().for_each(|member| member.control.hurry());
+        self.inner.workers().for_each(|worker| worker.control.hurry());
     }
 }
 
@@ -385,7 +318,7 @@ impl Inner {
         for core in &self.cores {
             core.shutdown.send_replace(true);
         }
-        self.members.iter().for_each(|member| member.control.stop());
+        self.workers().for_each(|worker| worker.control.stop());
         // A service without subscriptions has no worker whose end would be noticed.
         self.status.send_modify(|_| {});
     }
@@ -402,9 +335,9 @@ impl Inner {
 
     fn pause(&self, handler: &str, paused: bool) -> Result<()> {
         let mut found = false;
-        for Member { handlers, control, .. } in &self.members {
+        for Member { handlers, workers, .. } in &self.members {
             for (at, _) in handlers.iter().enumerate().filter(|(_, name)| **name == handler) {
-                control.pause(at, paused);
+                workers.iter().for_each(|worker| worker.control.pause(at, paused));
                 found = true;
             }
         }
@@ -418,6 +351,10 @@ impl Inner {
         let text = format!("there is no handler {handler:?} here; there are: {}", known.join(", "));
         let operation = if paused { "pause" } else { "resume" };
         Err(Error::new(ErrorKind::Config, operation, text))
+    }
+
+    fn workers(&self) -> impl Iterator<Item = &Pulse> {
+        self.members.iter().flat_map(|member| &member.workers)
     }
 
     fn is_stopping(&self) -> bool {
@@ -492,6 +429,10 @@ async fn close(inner: Arc<Inner>) {
             inner.status.send_modify(|status| _ = status.error.get_or_insert(error));
         }
         core.outlet.close();
+        if let Some(calls) = &core.calls {
+            // What is late is told by the backend, which closes with it.
+            let _ = timeout_at(until, calls.close()).await;
+        }
         let closed = timeout_at(until, core.backend.close()).await.unwrap_or_else(|_| {
             let text = "the backend did not close in time; the last publications may not be confirmed";
             Err(Error::new(ErrorKind::Timeout, "close", text).at(core.backend.system()))

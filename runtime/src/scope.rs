@@ -8,13 +8,15 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::outlet::Outlet;
+use crate::{event::WriteReply, outlet::Outlet};
 
 /// One handler in one service, shared by all its attempts.
 pub(crate) struct Scope {
     pub(crate) handler: &'static str,
     pub(crate) group: String,
     pub(crate) attempts: u32,
+    /// Where it answers a request.
+    pub(crate) write_reply: Option<WriteReply>,
     pub(crate) state: Arc<States>,
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) shutdown: watch::Receiver<bool>,

@@ -65,6 +65,17 @@ impl ServiceDescriptor {
         self.publishes().iter().chain(self.handlers.iter().flat_map(|handler| handler.publishes().iter()))
     }
 
+    /// The requests among what the program itself publishes, each once.
+    pub(crate) fn requests(&self) -> Vec<&'static EventDescriptor> {
+        let mut requests: Vec<&'static EventDescriptor> = Vec::new();
+        for event in self.publishes().iter().filter(|event| event.reply.is_some()) {
+            if !requests.iter().any(|known| known.is_same(event)) {
+                requests.push(event);
+            }
+        }
+        requests
+    }
+
     /// The group of a handler.
     #[must_use]
     pub fn group_of(&self, handler: &HandlerDescriptor) -> &'static str {

@@ -46,8 +46,7 @@ impl TopicText<'_> {
         value.write(&mut KeyText::new(self.text));
         let token = &self.text[begin..];
         let reserved = begin == 0 && topic::RESERVED.iter().any(|word| word.as_bytes() == token);
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if token.is_empty() || reserved || !token.iter().all(allowed) {
+        if token.is_empty() || reserved || !token.iter().all(|byte| topic::is_of_token(*byte)) {
             self.wrong.get_or_insert(name);
         }
     }

@@ -124,6 +124,20 @@ pub(crate) fn is_reserved(topic: &str) -> bool {
     topic.split('.').next().is_some_and(|first| RESERVED.contains(&first))
 }
 
+/// Whether it is a topic that a program may publish on. The macros check literals; this is for what is read.
+pub(crate) fn is_exact(topic: &str) -> bool {
+    let is_token = |token: &str| !token.is_empty() && token.bytes().all(is_of_token);
+    topic.len() <= MAX_BYTES
+        && topic.split('.').count() <= MAX_TOKENS
+        && topic.split('.').all(is_token)
+        && !is_reserved(topic)
+}
+
+/// Whether it may stand in a token.
+pub(crate) const fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
 /// A topic or pattern as integers, so that the compiler can compare hundreds of them cheaply.
 ///
 /// Const evaluation is interpreted, so the macros hash each token while they expand; strings are compared only where

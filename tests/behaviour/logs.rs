@@ -23,7 +23,10 @@ use typebus_tests::{
     Does, Job, Journal, Paid, Placed, Seen, Shipped, broker, caught_up, letters, patiently, start,
 };
 
-use crate::config::Secretive;
+use crate::{
+    config::Secretive,
+    quotes::{Desk, office},
+};
 
 /// One span or event with its fields, and the fields of the span around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -387,4 +390,25 @@ async fn logs_have_no_secret_of_the_configuration() {
     let guard = capture.named("subscription").into_iter().find(|record| record.field("handler") == "guard");
     assert_eq!(guard.unwrap().field("concurrency"), "9", "what is in force is logged");
     assert!(!capture.text().contains("hunter2"), "{}", capture.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_reply_topic_is_warned_of_and_an_expired_request_noted() {
+    let (capture, _guard) = Capture::start();
+    let (url, desk) = (broker(), Desk::default());
+    let (_bus, running) = office(&url, &desk).await;
+    let foreign = Foreign::connect(&url).unwrap();
+    for (name, value) in [("typebus-reply-to", "shop.orders"), ("typebus-time-to-live", "0")] {
+        let message = foreign.message("prices.quotes").header("ce_type", "get.quote.v1").header(name, value);
+        message.payload(r#"{"number":1,"key":"hunter2","does":[]}"#).send().await.unwrap();
+    }
+    caught_up(&running).await;
+    let [forged] =
+        &capture.named("a request asks for its reply in a way that the bus does not; it gets none")[..]
+    else {
+        panic!("{}", capture.text())
+    };
+    assert_eq!((forged.level, forged.field("reply_to")), (Level::WARN, "shop.orders"));
+    assert_eq!(capture.named("the request expired; it is not run").len(), 1);
+    assert!(!capture.text().contains("hunter2"));
 }

@@ -1,5 +1,7 @@
 //! Start-up: what is refused before anything runs, all at once and by name.
 
+use std::time::Duration;
+
 use typebus::{
     Error, ErrorKind, IntoBackend, Limits, Runs, Tuning,
     backend::{Capabilities, memory::Memory},
@@ -9,9 +11,6 @@ use typebus::{
 use typebus_tests::{Cancelled, Paid, Placed, Seen, Shipped, broker, caught_up, patiently};
 
 use crate::wrapped::Wrapped;
-
-#[handler(broadcast)]
-async fn everywhere(_: Placed) {}
 
 #[handler(group = "once", delivery = at_most_once)]
 async fn at_most(_: Cancelled) {}
@@ -25,7 +24,7 @@ async fn held(_: Shipped) {}
 #[handler(group = "plain", delivery = at_least_once, order = key, timeout = none)]
 async fn fine(_: Shipped) {}
 
-service! { Later = "later" { handles: [everywhere, at_most, exactly, held, fine], publishes: [Placed] } }
+service! { Later = "later" { handles: [at_most, exactly, held, fine], publishes: [Placed] } }
 
 #[tokio::test]
 async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once() {
@@ -38,7 +37,6 @@ async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once(
     let problems: Vec<(&str, &str)> =
         error.problems().iter().map(|problem| (problem.place(), problem.message())).collect();
     let expected = [
-        ("handler `everywhere`", "`broadcast`"),
         ("handler `exactly`", "`delivery = exactly_once`"),
         ("handler `exactly`", "`dedupe`"),
         ("`limits.held`", "at least 1"),
@@ -49,7 +47,7 @@ async fn what_comes_in_a_later_version_is_refused_by_name_and_all_of_it_at_once(
         assert!(message.contains(word), "{message}");
     }
     let text = error.to_string();
-    assert!(text.starts_with("start (memory): 4 problems\n  - handler `everywhere`: "), "{text}");
+    assert!(text.starts_with("start (memory): 3 problems\n  - handler `exactly`: "), "{text}");
 }
 
 #[handler]
@@ -95,14 +93,14 @@ async fn urls_are_refused_with_the_reason_and_without_their_secrets() {
 #[tokio::test]
 async fn options_of_the_url_are_refused_all_at_once() {
     let error =
-        refused("memory:a b?partitions=0&capacity=many&unknown=1&full_after=soon&profile=kafka&capacity=1")
+        refused("memory:a b?partitions=0&capacity=many&unknown=1&full_after=soon&profile=rabbit&capacity=1")
             .await;
     let places: Vec<_> = error.problems().iter().map(|problem| problem.place().to_owned()).collect();
     for place in ["partitions", "capacity", "unknown", "full_after", "profile", "the name `a b`"] {
         assert!(places.iter().any(|found| found.contains(place)), "{place} is not in {places:?}");
     }
     let profile = error.problems().iter().find(|problem| problem.place().contains("profile")).unwrap();
-    assert!(profile.message().contains("later version"), "{profile}");
+    assert!(profile.message().contains("kafka, rabbitmq, nats, pulsar"), "{profile}");
 }
 
 #[tokio::test]
@@ -144,7 +142,21 @@ async fn keyed(_: Placed) {}
 #[handler(group = "late", start = latest, order = none)]
 async fn latest(_: Placed) {}
 
-service! { Demanding = "demanding" { handles: [patterns, keyed, latest], publishes: [Placed] } }
+#[handler(broadcast, order = none)]
+async fn everywhere(_: Paid) {}
+
+#[handler(group = "patient", order = none, timeout = none)]
+async fn endless(_: Paid) {}
+
+#[handler(group = "stubborn", order = none, timeout = "2m", retry(attempts = 10, backoff = "1s..30s"))]
+async fn stubborn(_: Paid) {}
+
+service! {
+    Demanding = "demanding" {
+        handles: [patterns, keyed, latest, everywhere, endless, stubborn],
+        publishes: [Placed],
+    }
+}
 
 #[tokio::test]
 async fn what_the_backend_cannot_do_is_refused_by_handler() {
@@ -155,6 +167,8 @@ async fn what_the_backend_cannot_do_is_refused_by_handler() {
         partition_order: false,
         start_earliest: false,
         start_latest: false,
+        broadcast: false,
+        longest_hold: Some(Duration::from_secs(30 * 60)),
         ..able.capabilities
     };
     let error = Bus::<Demanding>::builder().connect(Wrapped { capabilities, ..able }).await.unwrap_err();
@@ -166,6 +180,9 @@ async fn what_the_backend_cannot_do_is_refused_by_handler() {
         ["handler `keyed`", "`order = key`"],
         ["handler `keyed`", "`start = earliest`"],
         ["handler `latest`", "`start = latest`"],
+        ["handler `everywhere`", "`broadcast`"],
+        ["handler `endless`", "`timeout = none`"],
+        ["handler `stubborn`", "10 attempts of 120s and up to 30s"],
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");
     for (problem, words) in problems.iter().zip(expected) {

@@ -283,6 +283,15 @@ async fn file(task: Task, attempt: Attempt, hands: State<Hands>) -> Result<(Vec<
     hands.attempt(&[task], attempt.number(), false).await
 }
 
+#[handler(concurrency = 48, timeout = "30s", retry(attempts = 3, backoff = "1s..4s", jitter = false))]
+async fn spread(
+    task: Task,
+    attempt: Attempt,
+    hands: State<Hands>,
+) -> Result<(Vec<Made>, Option<Bill>), Said> {
+    hands.attempt(&[task], attempt.number(), false).await
+}
+
 #[handler(timeout = "30s")]
 async fn read_note(note: Note, attempt: Attempt, hands: State<Hands>) -> Result<(), Said> {
     let Note { number, key, acts } = note;
@@ -308,6 +317,11 @@ service! {
 service! {
     /// By partition.
     pub(crate) Filed = "desk" { handles: [file], state: [Hands] }
+}
+
+service! {
+    /// By key, with room for many keys in each of several workers.
+    pub(crate) Wide = "desk" { handles: [spread], state: [Hands] }
 }
 
 service! {
@@ -423,6 +437,9 @@ impl<S: Service + StateOf<Hands>> Rig<S> {
     /// Starts on a script on which things happened already.
     pub(crate) async fn on(script: &Script, tuning: Tuning) -> Self {
         let hands = Hands::new(script);
+        if tuning.workers.is_some_and(|workers| workers > 1) {
+            script.share();
+        }
         let bus = Bus::<S>::builder().state(hands.clone()).tuning(tuning);
         let bus = bus.connect(script.clone()).await.unwrap();
         let running = bus.start().await.unwrap();

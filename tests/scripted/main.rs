@@ -22,4 +22,5 @@ mod random;
 mod revoke;
 mod script;
 mod settle;
+mod shards;
 mod shutdown;

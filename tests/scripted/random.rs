@@ -146,8 +146,8 @@ fn answer() -> impl Strategy<Value = Answer> {
 }
 
 impl Life {
-    /// Lives it on a clock of its own, and says what went wrong.
-    fn live<S: Service + StateOf<Hands>>(&self, slip: Option<Slip>) -> Result<(), String> {
+    /// Lives it on a clock of its own, with so many workers, and says what went wrong.
+    fn live<S: Service + StateOf<Hands>>(&self, workers: usize, slip: Option<Slip>) -> Result<(), String> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -155,7 +155,7 @@ impl Life {
             if let Some(slip) = slip {
                 slip.into(&script);
             }
-            let ended = self.play::<S>(&script).await;
+            let ended = self.play::<S>(&script, workers).await;
             let problems = script.problems();
             let (true, Ok(())) = (problems.is_empty(), &ended) else {
                 return Err(format!("{problems:#?}\n{ended:?}\n{}", script.journal(ToString::to_string)));
@@ -164,9 +164,9 @@ impl Life {
         })
     }
 
-    async fn play<S: Service + StateOf<Hands>>(&self, script: &Script) -> Result<(), String> {
+    async fn play<S: Service + StateOf<Hands>>(&self, script: &Script, workers: usize) -> Result<(), String> {
         let limits = Limits { held: self.held, gap: self.gap, ..Limits::default() };
-        let tuning = Tuning { limits, ..Tuning::default() };
+        let tuning = Tuning { limits, workers: Some(workers), ..Tuning::default() };
         if self.repeats {
             script.repeat_from_the_floor();
         }
@@ -279,22 +279,37 @@ proptest! {
 
     #[test]
     fn one_at_a_time_by_key(life in life()) {
-        prop_assert_eq!(life.live::<Desk>(None), Ok(()));
+        prop_assert_eq!(life.live::<Desk>(1, None), Ok(()));
     }
 
     #[test]
     fn in_batches_by_key(life in life()) {
-        prop_assert_eq!(life.live::<Piles>(None), Ok(()));
+        prop_assert_eq!(life.live::<Piles>(1, None), Ok(()));
     }
 
     #[test]
     fn by_partition(life in life()) {
-        prop_assert_eq!(life.live::<Filed>(None), Ok(()));
+        prop_assert_eq!(life.live::<Filed>(1, None), Ok(()));
     }
 
     #[test]
     fn in_no_order(life in life()) {
-        prop_assert_eq!(life.live::<Loose>(None), Ok(()));
+        prop_assert_eq!(life.live::<Loose>(1, None), Ok(()));
+    }
+
+    #[test]
+    fn shared_by_key(life in life(), workers in 2..5_usize) {
+        prop_assert_eq!(life.live::<Desk>(workers, None), Ok(()));
+    }
+
+    #[test]
+    fn shared_by_partition(life in life(), workers in 2..5_usize) {
+        prop_assert_eq!(life.live::<Filed>(workers, None), Ok(()));
+    }
+
+    #[test]
+    fn shared_in_no_order(life in life(), workers in 2..5_usize) {
+        prop_assert_eq!(life.live::<Loose>(workers, None), Ok(()));
     }
 }
 
@@ -304,7 +319,7 @@ fn a_careless_consumer_does_not_live_long() {
     let mut runner = TestRunner::deterministic();
     let lives: Vec<Life> = (0..20).map(|_| life().new_tree(&mut runner).unwrap().current()).collect();
     for slip in Slip::ALL {
-        let caught = lives.iter().filter(|life| life.live::<Desk>(Some(slip)).is_err()).count();
+        let caught = lives.iter().filter(|life| life.live::<Desk>(1, Some(slip)).is_err()).count();
         assert!(caught > 0, "{slip:?} was not caught in {} lives", lives.len());
     }
 }

@@ -20,7 +20,7 @@ use typebus::{
 
 use self::{
     facts::{Fact, Facts, Run},
-    feed::{Fate, Feed, News},
+    feed::{Feed, News},
 };
 pub(crate) use self::{
     feed::{Closing, Parcel},
@@ -153,6 +153,11 @@ impl Script {
     /// Whatever is delivered again begins at the floor, what is settled above it included.
     pub(crate) fn repeat_from_the_floor(&self) {
         self.change(|state| state.feed(self.feed).repeats = true);
+    }
+
+    /// Several workers share the subscription, and are told things one after the other.
+    pub(crate) fn share(&self) {
+        self.change(|state| state.feed(self.feed).shared = true);
     }
 
     /// There is nothing after what was pushed.
@@ -375,8 +380,8 @@ impl State {
         };
         let Some(token) = fact.token else { return Some(format!("{number} was never handed out")) };
         let feed = &self.feeds[fact.feed];
-        if let Some(fate) = feed.fate(token).filter(|fate| fate.is_known()) {
-            return Some(format!("{number} began, and its generation is over: {fate:?}"));
+        if feed.is_gone(token) {
+            return Some(format!("{number} began, and its generation is over: {:?}", feed.fate(token)));
         }
         if feed.is_revoked(token.partition) {
             return Some(format!("{number} began, and its partition is revoked"));
@@ -408,7 +413,7 @@ impl State {
         });
         for (other, facts) in earlier {
             // A loss of which the dispatch was not told yet is none to it.
-            let again = facts.token.is_some_and(|token| !feed.fate(token).is_some_and(Fate::is_known));
+            let again = facts.token.is_some_and(|token| !feed.is_gone(token));
             let settled = feed.partitions[&facts.partition].log[facts.index].settled;
             // A batch is one start, its members that do not decode included, which are not told to the handler.
             let together = together.contains(other) || batch && facts.garbled && again;
@@ -421,10 +426,8 @@ impl State {
 
     /// What still runs, or is still published, of deliveries of which the dispatch knows that they are gone.
     fn check_gone(&mut self, feed: usize) {
-        let gone = |run: &Run| {
-            run.feed == feed
-                && run.tokens.iter().all(|token| self.feeds[feed].fate(*token).is_some_and(Fate::is_known))
-        };
+        let gone =
+            |run: &Run| run.feed == feed && run.tokens.iter().all(|token| self.feeds[feed].is_gone(*token));
         let runs = self.facts.live.iter().filter_map(|run| self.facts.runs.get(run));
         let problems: Vec<_> = runs
             .filter(|run| gone(run))

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Docs,
     /// Unit, property, behaviour, compile-fail, example and doc tests
     Test,
+    /// What threads share holds in every order in which they may meet
+    Loom,
     /// `hello` needs less than 60 crates and no C, and it runs
     Hello,
     /// `protobuf` reads what it writes
@@ -65,6 +67,10 @@ impl Step {
                 doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
             }
             Self::Test => return shell.cargo(["test", "--workspace", "--no-fail-fast"]).run_tests(),
+            Self::Loom => {
+                let test = shell.cargo(["test", "-p", "typebus", "--lib", "--release", "loom_"]);
+                return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();
+            }
             Self::Hello => hello::check(shell)?,
             Self::Protobuf => protobuf::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,

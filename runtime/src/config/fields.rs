@@ -198,10 +198,12 @@ pub(crate) enum TuningField {
     RevokeGrace,
     Crashes,
     Unwritable,
+    Workers,
+    RequestTimeout,
 }
 
 impl TuningField {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Held,
         Self::HeldBytes,
         Self::Gap,
@@ -210,6 +212,8 @@ impl TuningField {
         Self::RevokeGrace,
         Self::Crashes,
         Self::Unwritable,
+        Self::Workers,
+        Self::RequestTimeout,
     ];
 
     /// As in a file, and in capitals at the end of a variable's name.
@@ -223,6 +227,8 @@ impl TuningField {
             Self::RevokeGrace => "revoke_grace",
             Self::Crashes => "crashes",
             Self::Unwritable => "unwritable",
+            Self::Workers => "workers",
+            Self::RequestTimeout => "request_timeout",
         }
     }
 
@@ -236,6 +242,8 @@ impl TuningField {
             revoke_grace,
             crashes,
             unwritable,
+            workers,
+            request_timeout,
         } = tuning;
         match self {
             Self::Held => *held = raw.size()?,
@@ -246,6 +254,10 @@ impl TuningField {
             Self::RevokeGrace => *revoke_grace = raw.duration()?,
             Self::Crashes => *crashes = raw.number(u32::MAX.into())?.try_into().map_err(too_large)?,
             Self::Unwritable => *unwritable = raw.duration()?,
+            // One for each thread of the runtime, or a number.
+            Self::Workers if raw.text("all").is_ok_and(|text| text == "all") => *workers = None,
+            Self::Workers => *workers = Some(raw.size().map_err(|wrong| format!("{wrong}, or `all`"))?),
+            Self::RequestTimeout => *request_timeout = raw.duration()?,
         }
         Ok(())
     }
@@ -262,6 +274,8 @@ impl TuningField {
             Self::RevokeGrace => shown(tuning.revoke_grace),
             Self::Crashes => tuning.crashes.to_string(),
             Self::Unwritable => shown(tuning.unwritable),
+            Self::Workers => tuning.workers.map_or("\"all\"".to_owned(), |workers| workers.to_string()),
+            Self::RequestTimeout => shown(tuning.request_timeout),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Condition {
     NeedsVersion { name: String, version: u16 },
     /// So many deliveries in a row were exhausted, and none succeeded since.
     BreakerOpen { handler: &'static str, after: u32 },
+    /// The dedupe store does not answer.
+    Store { handler: &'static str },
     /// A dead letter cannot be written.
     Unwritable { topic: String },
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Condition {
                 f,
                 "the breaker of handler `{handler}` is open: {after} deliveries in a row used up their attempts"
             ),
+            Self::Store { handler } => write!(f, "the dedupe store of handler `{handler}` does not answer"),
             Self::Unwritable { topic } => write!(f, "a dead letter cannot be written to {topic}"),
         }
     }

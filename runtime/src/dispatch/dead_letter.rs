@@ -12,10 +12,9 @@ use crate::{
     backend::{Delivery, Header, Message, MessageBuilder, Past, Position},
     metadata::Metadata,
     outputs::Reason,
+    reply::{ERROR, REASON},
 };
 
-const REASON: &str = "typebus-reason";
-const ERROR: &str = "typebus-error";
 const ATTEMPTS: &str = "typebus-attempts";
 const HANDLER: &str = "typebus-handler";
 const GROUP: &str = "typebus-group";

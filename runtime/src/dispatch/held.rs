@@ -6,13 +6,14 @@ use std::time::SystemTime;
 use crate::{
     backend::{Delivery, Room},
     clock::Moment,
+    dispatch::worker::End,
     event::EventDescriptor,
     outputs::Reason,
     policy::Limits,
 };
 
 /// The most deliveries that are taken at once, so that a large window does not delay what is running.
-const INTAKE: usize = 128;
+pub(crate) const INTAKE: usize = 128;
 
 /// One delivery from arrival to settlement.
 #[derive(Debug)]
@@ -33,10 +34,18 @@ pub(crate) struct Entry {
     pub(crate) solo: bool,
     /// A process may have died of it.
     pub(crate) suspect: bool,
+    /// Its work is claimed in the dedupe store.
+    pub(crate) is_claimed: bool,
+    /// How it ended, where the dedupe store is to be told first.
+    pub(crate) end: Option<End>,
+    /// How often in a row the dedupe store did not answer.
+    pub(crate) refusals: u32,
     /// It was settled before it ran.
     pub(crate) is_settled: bool,
     /// When its first attempt failed.
     pub(crate) failed_at: Option<SystemTime>,
+    /// A request: from then on nobody waits for the reply, and it is not run.
+    pub(crate) expires: Moment,
 }
 
 impl Entry {
@@ -57,9 +66,21 @@ impl Entry {
             doom: None,
             solo: false,
             suspect: false,
+            is_claimed: false,
+            end: None,
+            refusals: 0,
             is_settled: false,
             failed_at: None,
+            expires: Moment::NEVER,
         }
+    }
+}
+
+impl Entry {
+    /// Whether something is being done for it that a drain waits for.
+    pub(crate) const fn is_under_way(&self) -> bool {
+        // One whose work is finished has only the dedupe store to tell.
+        matches!(self.stage, Stage::Running | Stage::Publishing) || self.end.is_some()
     }
 }
 
@@ -90,6 +111,8 @@ impl Doom {
 pub(crate) enum Stage {
     /// Behind another in its lane, or at its head and waiting for a slot.
     Waiting,
+    /// At the head of its lane, while the dedupe store is asked whether its work is done.
+    Claiming,
     /// In a slot.
     Running,
     /// Until its next attempt.

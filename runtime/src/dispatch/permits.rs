@@ -1,10 +1,9 @@
 //! The concurrency of a handler that stands in several subscriptions: each has slots for all of it, and a permit
 //! decides.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    task::Waker,
-};
+use std::{sync::PoisonError, task::Waker};
+
+use crate::dispatch::sync::Mutex;
 
 #[derive(Debug)]
 pub(crate) struct Permits(Mutex<Inner>);
@@ -16,7 +15,7 @@ struct Inner {
 }
 
 impl Permits {
-    pub(crate) const fn new(free: usize) -> Self {
+    pub(crate) fn new(free: usize) -> Self {
         Self(Mutex::new(Inner { free, waiting: Vec::new() }))
     }
 

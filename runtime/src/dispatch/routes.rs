@@ -22,6 +22,8 @@ const REMEMBERED: usize = 4_096;
 pub(crate) enum Route {
     /// It goes to this handler of the subscription.
     Handler(usize, Option<&'static EventDescriptor>),
+    /// The same, for a request.
+    Request(usize, &'static EventDescriptor),
     /// It is a structured CloudEvent, and goes on as the same in binary mode.
     Unfolded(Box<Unfolded>),
     /// Its event is not the group's.
@@ -54,6 +56,7 @@ pub(crate) struct Unfolded {
 #[derive(Debug)]
 pub(crate) enum Fate {
     Run(Option<&'static EventDescriptor>),
+    Request(&'static EventDescriptor),
     Unread(Unread),
     Doomed(Box<Doom>),
 }
@@ -87,7 +90,8 @@ struct Table {
 /// An event that a handler takes.
 #[derive(Debug)]
 struct Kind {
-    /// How the headers of its messages begin.
+    /// How the headers of its messages begin. Requests are found by a closer look, so that all others need not be
+    /// asked whether they are one.
     opening: Opening,
     event: &'static EventDescriptor,
     handler: usize,
@@ -106,6 +110,12 @@ impl Routes {
         Self { parts, known, exact: None, by_topic: HashMap::new() }
     }
 
+    /// Whether this handler of the subscription answers a request, which is then all that it takes.
+    pub(crate) fn answers(&self, handler: usize) -> bool {
+        let here = self.parts.iter().flat_map(|part| &part.handlers).find(|(at, _)| *at == handler);
+        here.is_some_and(|(_, it)| it.accepts.iter().any(|event| event.reply.is_some()))
+    }
+
     pub(crate) fn resolve(&mut self, delivery: &Delivery) -> Route {
         if let Some(table) = &self.exact {
             return table.resolve(delivery);
@@ -120,6 +130,15 @@ impl Routes {
         match self.by_topic.get(&delivery.topic) {
             Some(table) => table.resolve(delivery),
             None => Route::Unhandled,
+        }
+    }
+}
+
+impl Kind {
+    const fn route(&self) -> Route {
+        match self.event.reply {
+            Some(_) => Route::Request(self.handler, self.event),
+            None => Route::Handler(self.handler, Some(self.event)),
         }
     }
 }
@@ -151,7 +170,8 @@ impl Table {
 
     /// An event that a handler takes, and the older versions that it is made from.
     fn add(&mut self, event: &'static EventDescriptor, handler: usize) {
-        self.kinds.push(Kind { opening: Opening::new(event.kind), event, handler });
+        let opening = if event.reply.is_some() { Opening::of_none() } else { Opening::new(event.kind) };
+        self.kinds.push(Kind { opening, event, handler });
         event.upcasts.iter().for_each(|older| self.add(older, handler));
     }
 
@@ -187,10 +207,8 @@ impl Table {
         let kind = std::str::from_utf8(kind).unwrap_or_default();
         let (name, version) = split_kind(kind);
         let mut versions = self.kinds.iter().filter(|known| known.event.name == name);
-        if let Some(Kind { event, handler, .. }) =
-            versions.clone().find(|known| known.event.version == version)
-        {
-            return Route::Handler(*handler, Some(event));
+        if let Some(kind) = versions.clone().find(|known| known.event.version == version) {
+            return kind.route();
         }
         if let Some(Kind { handler, .. }) = versions.clone().next() {
             let error = self.known(name, version);
@@ -207,6 +225,7 @@ impl Table {
     fn unfolded(&self, message: Message) -> Route {
         let (handler, fate) = match self.look_at_headers(&message) {
             Route::Handler(handler, event) => (handler, Fate::Run(event)),
+            Route::Request(handler, event) => (handler, Fate::Request(event)),
             Route::Unread(handler, unread) => (handler, Fate::Unread(*unread)),
             Route::Doomed(handler, doom) => (handler, Fate::Doomed(doom)),
             other @ (Route::Unfolded(_) | Route::Unhandled) => return other,
@@ -233,7 +252,7 @@ impl Table {
             versions.min_by_key(|known| known.event.version)
         });
         match (sole, self.any, self.sole) {
-            (Some(Kind { event, handler, .. }), ..) => Route::Handler(*handler, Some(event)),
+            (Some(kind), ..) => kind.route(),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
             (None, None, Some(_)) => Route::Unhandled,
             (None, None, None) => {

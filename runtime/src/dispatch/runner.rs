@@ -36,7 +36,7 @@ pub(crate) struct Runner {
     permits: Option<Arc<Permits>>,
     /// Nothing of it starts until it is resumed.
     pub(crate) paused: bool,
-    /// There is neither a batch to collect nor a permit to ask for, and what runs is settled afterwards.
+    /// There is neither a batch to collect nor a permit or a claim to ask for, and what runs is settled afterwards.
     direct: bool,
 }
 
@@ -51,15 +51,16 @@ struct Assembly {
 }
 
 impl Runner {
-    /// A runner of the handler under a policy, which need not be the one that its attribute says.
+    /// A runner of the handler under a policy, which need not be the one that its attribute says, with `count` slots: the
+    /// policy's `concurrency`, or a worker's share of it.
     pub(crate) fn new(
         handler: &HandlerDescriptor,
         policy: Policy,
         scope: Arc<Scope>,
         permits: Option<Arc<Permits>>,
+        count: usize,
     ) -> Self {
         let settles_first = policy.delivery == Guarantee::AtMostOnce;
-        let count = usize::from(policy.concurrency).max(1);
         let batch = handler.batch.then(|| Assembly {
             max: (policy.batch_max as usize).max(1),
             wait: policy.batch_wait,
@@ -77,7 +78,7 @@ impl Runner {
             runnable: VecDeque::new(),
             solo: VecDeque::new(),
             paused: false,
-            direct: batch.is_none() && permits.is_none() && !settles_first,
+            direct: batch.is_none() && permits.is_none() && !settles_first && policy.dedupe.is_none(),
             batch,
             permits,
         }

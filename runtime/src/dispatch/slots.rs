@@ -10,16 +10,14 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Wake, Waker},
 };
 
-use atomic_waker::AtomicWaker;
-
-use crate::clock::Moment;
+use crate::{
+    clock::Moment,
+    dispatch::sync::{AtomicU64, AtomicWaker},
+};
 
 /// The slots of one worker, by index.
 #[derive(Debug)]

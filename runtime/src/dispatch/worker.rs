@@ -5,26 +5,28 @@ mod care;
 mod hold;
 mod intake;
 mod publish;
+mod repeats;
+mod requests;
 mod settle;
 
 use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use atomic_waker::AtomicWaker;
 use hashbrown::DefaultHashBuilder;
 use tokio::time::Sleep;
 
-use self::{care::Care, hold::Sighting};
+use self::{care::Care, hold::Sighting, repeats::Repeats};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Note, Outgoing, Partitions, Publishing, Subscription, Token},
     clock::{Clock, Moment},
+    dedupe::DedupeStore,
     dispatch::{
         conditions::Conditions,
         effects::{Effect, Effects},
@@ -35,6 +37,7 @@ use crate::{
         retry::RetryClock,
         routes::Routes,
         runner::Runner,
+        sync::{AtomicU8, AtomicWaker},
     },
     error::Result,
     outlet::Outlet,
@@ -49,10 +52,10 @@ const ROUNDS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Control {
     /// Bits.
-    wishes: AtomicU8,
+    pub(super) wishes: AtomicU8,
     /// By handler of the subscription.
     paused: Box<[AtomicBool]>,
-    waker: AtomicWaker,
+    pub(super) waker: AtomicWaker,
 }
 
 const STOP: u8 = 1;
@@ -102,7 +105,9 @@ pub(crate) struct Counters {
     pub(crate) discarded: AtomicU64,
     pub(crate) skipped: AtomicU64,
     pub(crate) dead_lettered: AtomicU64,
+    pub(crate) repeats: AtomicU64,
     pub(crate) retried: AtomicU64,
+    pub(crate) expired: AtomicU64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -112,7 +117,9 @@ struct Tally {
     discarded: u64,
     skipped: u64,
     dead_lettered: u64,
+    repeats: u64,
     retried: u64,
+    expired: u64,
 }
 
 impl Tally {
@@ -123,7 +130,9 @@ impl Tally {
             (self.discarded, &counters.discarded),
             (self.skipped, &counters.skipped),
             (self.dead_lettered, &counters.dead_lettered),
+            (self.repeats, &counters.repeats),
             (self.retried, &counters.retried),
+            (self.expired, &counters.expired),
         ] {
             counter.store(value, Ordering::Release);
         }
@@ -132,10 +141,14 @@ impl Tally {
 
 /// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Handled,
     Discarded,
     DeadLettered,
+    /// It repeats finished work, and was not run.
+    Repeated,
+    /// A request for which nobody waits any more; it was not run.
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,20 +169,6 @@ struct Revocation {
     deadline: Moment,
 }
 
-impl Revocation {
-    /// Takes out what was lost meanwhile; `true` if nothing is left to answer for.
-    fn lose(&mut self, lost: &Partitions) -> bool {
-        match (&mut self.partitions, lost) {
-            (_, Partitions::All) => true,
-            (Partitions::All, Partitions::These(_)) => false,
-            (Partitions::These(these), lost) => {
-                these.retain(|partition| !lost.contains(*partition));
-                these.is_empty()
-            }
-        }
-    }
-}
-
 /// What a worker is made of.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -183,6 +182,8 @@ pub(crate) struct Setup {
     pub(crate) control: Arc<Control>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) conditions: Arc<Conditions>,
+    /// For handlers with `dedupe`: the store, and which bus asks it.
+    pub(crate) dedupe: Option<(Arc<dyn DedupeStore>, Arc<str>)>,
     /// Of the whole process: one suspect at a time.
     pub(crate) gate: Arc<Permits>,
     pub(crate) tuning: Tuning,
@@ -201,12 +202,15 @@ pub(crate) struct Worker {
     retries: RetryClock,
     effects: Effects,
     revocations: Vec<Revocation>,
+    /// Replies to requests that were given up, on their way.
+    refusals: Vec<Publishing>,
     care: Care,
     /// Nothing asks for care; read once per round.
     calm: bool,
     /// Deliveries may run as they arrive: it is calm, and nothing ends.
     express: bool,
     sightings: Vec<Sighting>,
+    repeats: Option<Repeats>,
     tally: Tally,
     max_message: usize,
     hasher: DefaultHashBuilder,
@@ -238,10 +242,12 @@ impl Worker {
             retries: RetryClock::with_capacity(limits.held),
             effects: Effects::new(limits.held),
             revocations: Vec::new(),
+            refusals: Vec::new(),
             care: Care::NONE,
             calm: true,
             express: true,
             sightings: Vec::new(),
+            repeats: repeats(&setup),
             tally: Tally::default(),
             max_message: setup.outlet.backend.capabilities().max_message,
             hasher: DefaultHashBuilder::default(),
@@ -271,6 +277,8 @@ impl Worker {
         progress |= self.launch(cx)?;
         progress |= self.poll_woken();
         progress |= self.poll_effects();
+        progress |= self.poll_errands();
+        self.poll_refusals(cx);
         self.tell();
         progress |= self.revoke();
         Ok(progress)
@@ -377,6 +385,13 @@ impl Worker {
     }
 }
 
+/// For a subscription that has a handler with `dedupe`.
+fn repeats(setup: &Setup) -> Option<Repeats> {
+    setup.runners.iter().find(|runner| runner.policy.dedupe.is_some())?;
+    let (store, owner) = setup.dedupe.clone()?;
+    Some(Repeats::new(store, owner, setup.subscription.limits.held))
+}
+
 impl Future for Worker {
     type Output = Result<()>;
 
@@ -385,6 +400,7 @@ impl Future for Worker {
         worker.setup.control.waker.register(cx.waker());
         worker.setup.runners.iter().for_each(|runner| runner.slots.register(cx.waker()));
         worker.effects.register(cx.waker());
+        worker.repeats.iter().for_each(|repeats| repeats.errands.register(cx.waker()));
         for _ in 0..ROUNDS {
             if let Phase::Closing(until) = worker.phase {
                 return worker.poll_close(cx, until);

@@ -269,6 +269,7 @@ impl Journal {
             handler: "",
             group: String::new(),
             attempts: 1,
+            write_reply: None,
             state: Arc::default(),
             outlet: Arc::clone(outlet),
             shutdown: watch::Sender::new(false).subscribe(),

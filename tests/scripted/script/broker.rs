@@ -192,7 +192,7 @@ impl State {
             }
         };
         let Some((feed, tokens)) = tokens else { return };
-        if tokens.iter().all(|token| self.feeds[feed].fate(*token).is_some_and(Fate::is_known)) {
+        if tokens.iter().all(|token| self.feeds[feed].is_gone(*token)) {
             self.problem(format!("{outgoing:?} is published for {tokens:?}, which are gone"));
         }
     }

@@ -5,6 +5,7 @@ use std::{
     task::Waker,
 };
 
+use tokio::time::Instant;
 use typebus::{
     ErrorKind,
     backend::{Delivery, Floor, Intake, Limits, Message, Order, Partitions, Position, Room, Token, Topic},
@@ -133,6 +134,7 @@ pub(super) struct Revocation {
     /// Less what was lost meanwhile.
     remaining: BTreeSet<u32>,
     pub(super) told: bool,
+    told_at: Instant,
 }
 
 /// How a consumer closes.
@@ -151,6 +153,10 @@ pub(super) struct Feed {
     pub(super) limits: Limits,
     pub(super) partitions: BTreeMap<u32, Partition>,
     fates: HashMap<(u32, u32), Fate>,
+    /// When losses were told.
+    told: HashMap<(u32, u32), Instant>,
+    /// Several workers share the subscription: what one was told the others know a little later, before time passes.
+    pub(super) shared: bool,
     pub(super) news: VecDeque<News>,
     pub(super) revocations: Vec<Revocation>,
     revoked: u64,
@@ -163,7 +169,7 @@ pub(super) struct Feed {
     pub(super) failed: bool,
     pub(super) waker: Option<Waker>,
     /// Polls since time last passed.
-    pub(super) polls: (tokio::time::Instant, usize),
+    pub(super) polls: (Instant, usize),
 }
 
 impl Feed {
@@ -174,6 +180,8 @@ impl Feed {
             limits: Limits::default(),
             partitions: BTreeMap::new(),
             fates: HashMap::new(),
+            told: HashMap::new(),
+            shared: false,
             news: VecDeque::new(),
             revocations: Vec::new(),
             revoked: 0,
@@ -184,7 +192,7 @@ impl Feed {
             is_closing: false,
             failed: false,
             waker: None,
-            polls: (tokio::time::Instant::now(), 0),
+            polls: (Instant::now(), 0),
         }
     }
 
@@ -230,9 +238,17 @@ impl Feed {
         self.fates.get(&(token.partition, token.generation)).copied()
     }
 
-    /// Whether the dispatch knows that the partition is to be given up.
+    /// Whether every worker knows that a delivery is gone.
+    pub(super) fn is_gone(&self, token: Token) -> bool {
+        let told = self.told.get(&(token.partition, token.generation));
+        let now = self.shared && told.is_some_and(|told| *told == Instant::now());
+        !now && self.fate(token).is_some_and(Fate::is_known)
+    }
+
+    /// Whether every worker knows that the partition is to be given up.
     pub(super) fn is_revoked(&self, partition: u32) -> bool {
-        self.revocations.iter().any(|one| one.told && one.remaining.contains(&partition))
+        let told = |one: &Revocation| one.told && !(self.shared && one.told_at == Instant::now());
+        self.revocations.iter().any(|one| told(one) && one.remaining.contains(&partition))
     }
 
     fn among(&self, partitions: &Partitions) -> Vec<u32> {
@@ -272,7 +288,13 @@ impl Feed {
         }
         self.revoked += 1;
         let number = self.revoked;
-        self.revocations.push(Revocation { number, asked: partitions, remaining, told: false });
+        self.revocations.push(Revocation {
+            number,
+            asked: partitions,
+            remaining,
+            told: false,
+            told_at: Instant::now(),
+        });
         self.news.push_back(News::Revoking(number));
         self.wake();
     }
@@ -322,6 +344,7 @@ impl Feed {
             News::Lost(partitions, generations) => {
                 for generation in generations {
                     self.fates.insert(generation, Fate::Lost { told: true });
+                    self.told.insert(generation, Instant::now());
                 }
                 // From now on the dispatch knows that it has nothing of them to release.
                 self.revocations.retain_mut(|revocation| {
@@ -339,7 +362,7 @@ impl Feed {
             News::Revoking(number) => {
                 let revocation = self.revocations.iter_mut().find(|one| one.number == number);
                 let revocation = revocation.expect("its news goes with it");
-                revocation.told = true;
+                (revocation.told, revocation.told_at) = (true, Instant::now());
                 Ok(Intake::Revoking(revocation.asked.clone()))
             }
             News::Failure(kind) => {

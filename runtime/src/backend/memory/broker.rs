@@ -7,9 +7,12 @@ use std::{
 
 use hashbrown::HashMap;
 
-use super::{config::Memory, group::Group, index, log::Log, publish::Waiting, wakes::Wakes};
+use super::{
+    config::Memory, group::Group, index, instance::Instances, later::Later, log::Log, profile::Nature,
+    publish::Waiting, streams::Streams, wakes::Wakes,
+};
 use crate::{
-    backend::{Plan, Start, Subscription, Topic},
+    backend::{Subscription, Topic},
     error::Result,
     topic,
 };
@@ -66,7 +69,8 @@ impl Broker {
     }
 }
 
-/// All that the lock guards. Topics and groups are only ever added, so that indices stay valid.
+/// All that the lock guards. Topics and groups are only ever added, so that indices stay valid; the place of a group
+/// of one instance is used again when it is gone.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) bound: Memory,
@@ -78,6 +82,12 @@ pub(super) struct State {
     recent: [usize; RECENT],
     /// Channels over their bound, or with publishers that wait.
     pub(super) crowded: Vec<usize>,
+    pub(super) nature: &'static Nature,
+    /// Something is here of which the plain way of publishing and consuming knows nothing: a profile, dates, faults.
+    pub(super) odd: bool,
+    pub(super) later: Later,
+    pub(super) instances: Instances,
+    pub(super) streams: Streams,
     ids: u64,
 }
 
@@ -90,6 +100,8 @@ pub(super) struct Channel {
     pub(super) waiting: VecDeque<Waiting>,
     /// Dead letters stay, settled or not.
     pub(super) keeps_all: bool,
+    /// A plan has it among its dead letters.
+    pub(super) provisioned: bool,
 }
 
 /// A group that reads a channel: partition `n` is its share `first + n`.
@@ -108,21 +120,12 @@ impl State {
             names: HashMap::new(),
             recent: [0; RECENT],
             crowded: Vec::new(),
+            nature: options.nature(),
+            odd: options.profile.is_some(),
+            later: Later::default(),
+            instances: Instances::default(),
+            streams: Streams::default(),
             ids: 0,
-        }
-    }
-
-    /// Creates the topics of a plan, then its groups.
-    pub(super) fn provision(&mut self, plan: &Plan, wakes: &mut Wakes) {
-        let filters = plan.subscriptions.iter().map(|subscription| &subscription.filter);
-        let exact = filters.filter(|filter| !topic::is_pattern(filter));
-        for name in exact.chain(&plan.publishes).chain(&plan.dead_letters) {
-            self.channel_or_create(name, wakes);
-        }
-        for subscription in &plan.subscriptions {
-            if self.group(subscription).is_none() {
-                self.create_group(subscription);
-            }
         }
     }
 
@@ -147,8 +150,11 @@ impl State {
         self.names.get(name).copied()
     }
 
-    pub(super) fn group(&self, Subscription { group, filter, .. }: &Subscription) -> Option<usize> {
-        self.groups.iter().position(|existing| existing.name == *group && existing.filter == *filter)
+    pub(super) fn group(&self, Subscription { group, filter, instance, .. }: &Subscription) -> Option<usize> {
+        let is_it = |existing: &Group| {
+            existing.name == *group && existing.filter == *filter && existing.instance == *instance
+        };
+        self.groups.iter().position(is_it)
     }
 
     /// A number that was not given before: for members and waiting publishers, rising.
@@ -172,38 +178,22 @@ impl State {
 
     fn create_channel(&mut self, name: &Topic, wakes: &mut Wakes) -> usize {
         let at = self.channels.len();
-        let log = Log::new(self.bound.partitions);
+        let log = Log::new(if self.nature.partitioned { self.bound.partitions } else { 1 });
         // Replays are consumed like anything else.
         let keeps_all = name.starts_with("dead.") && !name.ends_with(".redrive");
         let mut readers = Vec::new();
         for (number, group) in self.groups.iter_mut().enumerate() {
             if topic::matches(&group.filter, name) {
-                readers
-                    .push(Reader { group: number, first: group.add(at, (0..log.partitions()).map(|_| 0)) });
-                group.rebalance(wakes);
+                let first = group.shares.len();
+                readers.push(Reader { group: number, first });
+                (0..log.partitions()).for_each(|partition| group.add(at, partition, 0));
+                group.assign_new(first, wakes);
             }
         }
         self.names.insert(name.clone(), at);
-        self.channels.push(Channel { name: name.clone(), log, readers, waiting: VecDeque::new(), keeps_all });
+        let (waiting, provisioned) = (VecDeque::new(), false);
+        self.channels.push(Channel { name: name.clone(), log, readers, waiting, keeps_all, provisioned });
         at
-    }
-
-    fn create_group(&mut self, Subscription { group, filter, start, .. }: &Subscription) {
-        let number = self.groups.len();
-        let mut group = Group::new(group.clone(), filter.clone());
-        for (at, channel) in self.channels.iter_mut().enumerate() {
-            if topic::matches(filter, &channel.name) {
-                let log = &channel.log;
-                let cursors = (0..log.partitions()).map(|partition| match start {
-                    Some(Start::Latest) => log.end(partition),
-                    Some(Start::Earliest) | None => log.start(partition),
-                });
-                let first = group.add(at, cursors);
-                channel.log.hold();
-                channel.readers.push(Reader { group: number, first });
-            }
-        }
-        self.groups.push(group);
     }
 }
 
@@ -213,8 +203,7 @@ impl Channel {
         if self.keeps_all {
             return enough(&self.log);
         }
-        let cursor =
-            |reader: &Reader, at: usize| groups[reader.group].shares[reader.first + at].progress.cursor();
+        let cursor = |reader: &Reader, at: usize| groups[reader.group].shares[reader.first + at].floor();
         let free = |at| self.readers.iter().map(|reader| cursor(reader, at)).min().unwrap_or(u64::MAX);
         self.log.evict_until(enough, free)
     }

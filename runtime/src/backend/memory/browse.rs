@@ -10,7 +10,7 @@ use futures_core::Stream;
 
 use super::broker::Broker;
 use crate::{
-    backend::{BoxStream, Delivery, Position, Token, Topic},
+    backend::{BoxStream, Delivery, Token, Topic},
     error::Result,
 };
 
@@ -18,14 +18,15 @@ use crate::{
 pub(super) fn snapshot(broker: &Broker, topic: &Topic) -> BoxStream<Result<Delivery>> {
     let deliveries = broker.run(|state, _| {
         let Some(channel) = state.channel(topic).map(|at| &state.channels[at]) else { return Vec::new() };
+        let nature = state.nature;
         let delivery = |(at, position, message): (usize, u64, &crate::backend::Message)| {
             let partition = u32::try_from(at).unwrap_or(u32::MAX);
             Delivery {
                 token: Token { partition, generation: 0, position },
                 topic: channel.name.clone(),
                 message: message.clone(),
-                partition: Some(partition),
-                position: Some(Position::new(position)),
+                partition: nature.partitioned.then_some(partition),
+                position: nature.position(channel.log.number(at, position), position),
                 past: None,
             }
         };

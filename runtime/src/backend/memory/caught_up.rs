@@ -1,6 +1,9 @@
 //! Waiting until a group has settled what was published so far.
 
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     broker::{Broker, State},
@@ -14,6 +17,14 @@ use crate::{backend::Subscription, error::Result};
 
 /// Completes when the group's cursors reach the ends of now; fails when the connection closes before.
 pub(super) async fn wait(broker: &Broker, door: &Door, subscription: &Subscription) -> Result<()> {
+    let (group, ticket) = broker.run(|state, _| {
+        let group = state.group(subscription).ok_or_else(|| not_provisioned("catch up", subscription))?;
+        Ok::<_, crate::error::Error>((group, state.next_id()))
+    })?;
+    while let Some(due) = broker.run(|state, _| state.last_delayed(group, ticket)) {
+        sleep_until(due).await;
+        broker.run(|state, wakes| state.pass_time(Instant::now(), wakes));
+    }
     let answer = broker.run(|state, _| {
         if door.is_closed() {
             return Err(closed("catch up"));

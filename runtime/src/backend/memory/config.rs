@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::SYSTEM;
+use super::{
+    SYSTEM,
+    profile::{Nature, Profile},
+};
 use crate::{
     duration,
     error::{Error, ErrorKind, Problem, Result},
@@ -14,12 +17,16 @@ use crate::{
 /// memory:                                  a broker of its own
 /// memory:shop                              shared by name in the process
 /// memory:shop?capacity=1000&full_after=5s  with options
+/// memory:?profile=rabbitmq                 behaves like RabbitMQ
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
     /// The name under which the process shares the broker; `None` is a broker of its own.
     pub name: Option<String>,
-    /// Partitions of each topic, 1 to 1,024; 4.
+    /// The broker whose behaviour it takes on; `None` is memory's own. [`profile`](Self::profile) and the URL set
+    /// [`max_message`](Self::max_message) with it.
+    pub profile: Option<Profile>,
+    /// Partitions of each topic, 1 to 1,024; 4. A profile whose broker has no partitions ignores it.
     pub partitions: u32,
     /// The most messages a topic holds; 65,536.
     pub capacity: usize,
@@ -35,6 +42,7 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             name: None,
+            profile: None,
             partitions: 4,
             capacity: 65_536,
             capacity_bytes: 64 * 1024 * 1024,
@@ -55,6 +63,14 @@ impl Memory {
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..Self::default() }
+    }
+
+    /// Behaves like another broker, and takes its [largest message](Profile::max_message).
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = Some(profile);
+        self.max_message = profile.max_message();
+        self
     }
 
     /// Sets the partitions of each topic.
@@ -105,6 +121,12 @@ impl Memory {
         };
         let (name, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut memory = Self { name: (!name.is_empty()).then(|| name.to_owned()), ..Self::default() };
+        // First, since it decides defaults of the others.
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let mut profiles = pairs.filter(|(key, _)| *key == "profile");
+        if let Some(profile) = profiles.next().and_then(|(_, name)| Profile::from_name(name)) {
+            memory = memory.profile(profile);
+        }
         let mut problems = Vec::new();
         let mut seen = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -141,6 +163,7 @@ impl Memory {
             })
         };
         let problems: Vec<_> = [
+            differ("profile", &shown(self.profile), &shown(existing.profile)),
             differ("partitions", &self.partitions, &existing.partitions),
             differ("capacity", &self.capacity, &existing.capacity),
             differ("capacity_bytes", &self.capacity_bytes, &existing.capacity_bytes),
@@ -153,6 +176,10 @@ impl Memory {
         if problems.is_empty() { Ok(()) } else { refuse(problems) }
     }
 
+    pub(super) const fn nature(&self) -> &'static Nature {
+        Nature::of(self.profile)
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "partitions" => self.partitions = number(value)?,
@@ -161,10 +188,12 @@ impl Memory {
             "max_message" => self.max_message = number(value)?,
             "full_after" => self.full_after = duration::read(value)?,
             "profile" => {
-                return Err(format!(
-                    "profiles come in a later version: this one cannot behave like `{value}`; leave it out, and \
-                     memory stores and keeps like Kafka"
-                ));
+                let names = Profile::ALL.map(Profile::name).join(", ");
+                Profile::from_name(value).ok_or_else(|| {
+                    format!(
+                        "`{value}` is none of {names}; leave it out, and memory stores and keeps like Kafka"
+                    )
+                })?;
             }
             _ => return Err(format!("it is unknown; the options are {}", KEYS.join(", "))),
         }
@@ -192,7 +221,7 @@ impl Memory {
     }
 }
 
-const KEYS: [&str; 5] = ["partitions", "capacity", "capacity_bytes", "full_after", "max_message"];
+const KEYS: [&str; 6] = ["profile", "partitions", "capacity", "capacity_bytes", "full_after", "max_message"];
 const MAX_PARTITIONS: u32 = 1_024;
 
 fn refuse<T>(problems: Vec<Problem>) -> Result<T> {
@@ -210,4 +239,8 @@ fn is_name(name: &str) -> bool {
 
 fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
     value.parse().map_err(|_| format!("`{value}` is not a number that fits; write digits only"))
+}
+
+fn shown(profile: Option<Profile>) -> &'static str {
+    profile.map_or("no profile", Profile::name)
 }

@@ -2,40 +2,67 @@
 
 use std::{
     fmt,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use super::{broker::Broker, closed, not_provisioned};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{broker::Broker, closed, gone, group::Told, member::Member, not_provisioned, publish::Door};
 use crate::{
-    backend::{Consumer, Delivery, Floor, Intake, Partitions, Room, Subscription, Token},
+    backend::{Consumer, Delivery, Floor, Intake, Note, Partitions, Room, Subscription, Token},
     error::Result,
 };
 
-/// A member of a group. Dropping it is a crash, after which nothing is different from a clean leave: here what was
-/// settled is durable at once.
+/// A member of a group. Dropping it is a crash.
 pub(super) struct MemoryConsumer {
     broker: Arc<Broker>,
     group: usize,
     member: u64,
     left: bool,
+    /// Wakes it when something happens by itself.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl MemoryConsumer {
-    pub(super) fn join(broker: &Arc<Broker>, subscription: &Subscription) -> Result<Self> {
+    pub(super) fn join(broker: &Arc<Broker>, door: &Door, subscription: &Subscription) -> Result<Self> {
         let joined = broker.run(|state, wakes| {
+            state.forget_instances(wakes);
             let group = state.group(subscription)?;
-            let member = state.next_id();
+            let mut member = Member::new(state.next_id(), door.id());
+            let id = member.id;
+            member.seen = state.odd.then(Instant::now);
+            state.instances.join(group);
             state.groups[group].join(member, wakes);
-            Some((group, member))
+            Some((group, id))
         });
         let (group, member) = joined.ok_or_else(|| not_provisioned("subscribe", subscription))?;
-        Ok(Self { broker: broker.clone(), group, member, left: false })
+        Ok(Self { broker: broker.clone(), group, member, left: false, alarm: None })
     }
 
-    fn leave(&mut self) {
-        if !std::mem::replace(&mut self.left, true) {
-            drop(self.broker.run(|state, wakes| state.groups[self.group].leave(self.member, wakes)));
+    #[cold]
+    fn poll_oddly(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: Room,
+        into: &mut Vec<Delivery>,
+    ) -> Poll<Result<Intake>> {
+        loop {
+            let me = (self.group, self.member);
+            let (told, moment) =
+                self.broker.run(|state, wakes| state.poll_oddly(me, (cx, room), into, wakes));
+            match told {
+                Told::Intake(intake) => return Poll::Ready(Ok(intake)),
+                Told::Gone => return Poll::Ready(Err(gone("consume"))),
+                Told::Parked | Told::Oddly => {}
+            }
+            let Some(moment) = moment else { return Poll::Pending };
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(moment)));
+            alarm.as_mut().reset(moment);
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
     }
 }
@@ -50,10 +77,16 @@ impl Consumer for MemoryConsumer {
         if self.left {
             return Poll::Ready(Err(closed("consume")));
         }
-        let (intake, _parked) = self
-            .broker
-            .run(|state, _| state.groups[self.group].poll(self.member, &state.channels, cx, room, into));
-        intake.map_or(Poll::Pending, |intake| Poll::Ready(Ok(intake)))
+        let (told, _parked) = self.broker.run(|state, _| match state.odd {
+            true => (Told::Oddly, None),
+            false => state.groups[self.group].poll(self.member, &state.channels, cx, room, into),
+        });
+        match told {
+            Told::Intake(intake) => Poll::Ready(Ok(intake)),
+            Told::Parked => Poll::Pending,
+            Told::Gone => Poll::Ready(Err(gone("consume"))),
+            Told::Oddly => self.poll_oddly(cx, room, into),
+        }
     }
 
     /// The floors say nothing here that the tokens do not.
@@ -63,13 +96,20 @@ impl Consumer for MemoryConsumer {
             if !group.settle(self.member, settled) {
                 return;
             }
-            if !group.watchers.is_empty() {
-                group.tell_watchers(wakes);
+            if group.waits_for_others() {
+                group.wake_hungry(wakes);
             }
-            if !state.crowded.is_empty() {
-                state.serve(wakes);
-            }
+            state.moved(self.group, wakes);
         });
+    }
+
+    fn poll_record(&mut self, _cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+        let recorded = self.broker.run(|state, _| state.groups[self.group].record(self.member, &suspect));
+        Poll::Ready(if recorded { Ok(()) } else { Err(gone("record")) })
+    }
+
+    fn note(&mut self, notes: &[Note]) {
+        self.broker.run(|state, _| state.groups[self.group].note(self.member, notes));
     }
 
     fn release(&mut self, partitions: &Partitions) {
@@ -77,14 +117,18 @@ impl Consumer for MemoryConsumer {
     }
 
     fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.leave();
+        if !std::mem::replace(&mut self.left, true) {
+            self.broker.run(|state, wakes| state.leave(self.group, self.member, wakes));
+        }
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for MemoryConsumer {
     fn drop(&mut self) {
-        self.leave();
+        if !self.left {
+            self.broker.run(|state, wakes| state.crash(self.group, self.member, wakes));
+        }
     }
 }
 

@@ -1,40 +1,65 @@
 //! A group: its place in every partition of its topics, and the members that share them.
 
-use std::{
-    collections::VecDeque,
-    task::{Context, Waker},
-};
+use std::task::{Context, Waker};
 
-use super::{broker::Channel, caught_up::Watcher, progress::Progress, wakes::Wakes};
-use crate::backend::{Delivery, Intake, Partitions, Position, Room, Token, Topic};
+use super::{
+    broker::Channel,
+    caught_up::Watcher,
+    crash::Memos,
+    member::Member,
+    pool::Pool,
+    profile::{Durability, Nature, Sharing},
+    progress::Progress,
+    wakes::Wakes,
+};
+use crate::backend::{Delivery, Intake, Partitions, Room, Subscription, Token, Topic};
 
 /// A group on one filter. It is the broker's, and outlives its members.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) filter: Topic,
-    /// Every partition of every topic that the filter receives; the index is the partition in tokens.
+    /// Set for a group that only this instance has.
+    pub(super) instance: Option<String>,
+    pub(super) nature: &'static Nature,
+    pub(super) sharing: Sharing,
+    /// Every partition of every topic that the filter receives; the index is the partition in tokens, unless
+    /// deliveries are shared one by one.
     pub(super) shares: Vec<Share>,
-    /// In the order of joining, thus of ids.
+    /// In the order of joining.
     pub(super) members: Vec<Member>,
+    /// Members whose lease ran out; each is one again when it asks.
+    pub(super) absent: Vec<Member>,
     pub(super) watchers: Vec<Watcher>,
+    /// What is shared one by one.
+    pub(super) pool: Pool,
+    /// A cursor moved over what nobody settled, since it is over or gone.
+    pub(super) passed: bool,
+    /// A member that had nothing got everything, and nobody looked yet where it begins.
+    pub(super) taken_over: bool,
 }
 
 /// The group's share in one partition of one topic.
 #[derive(Debug)]
 pub(super) struct Share {
-    channel: usize,
-    partition: usize,
+    pub(super) channel: usize,
+    pub(super) partition: usize,
+    /// Where the group began.
+    pub(super) begin: u64,
     pub(super) progress: Progress,
+    /// What a crash leaves of the progress, where that is less.
+    pub(super) durable: Option<Box<Progress>>,
+    /// What is known of deliveries beside; most groups know nothing.
+    pub(super) memos: Option<Box<Memos>>,
     pub(super) stage: Stage,
     /// The member that has it, unless it is free.
     pub(super) owner: u64,
     /// Counts assignments.
     pub(super) generation: u32,
     /// The next position to deliver.
-    next: u64,
-    /// From here on nothing was settled when the owner got it.
-    fresh: u64,
+    pub(super) next: u64,
+    /// From here on every position is to be delivered, and nothing is known of it beside.
+    pub(super) fresh: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,38 +74,68 @@ pub(super) enum Stage {
     Leaving,
 }
 
+/// One position in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) share: usize,
+    pub(super) position: u64,
+}
+
+/// What a member is told when it asks.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) id: u64,
-    /// Shares that may have something to deliver.
-    queue: VecDeque<usize>,
-    /// Shares to give up, of which the member was not told.
-    revoked: Vec<u32>,
-    /// Set while the member is parked.
-    waker: Option<Waker>,
-    /// Whether it parked with room.
-    hungry: bool,
+pub(super) enum Told {
+    Intake(Intake),
+    /// Nothing; it is woken when that changes.
+    Parked,
+    /// It is no member any more.
+    Gone,
+    /// This broker is to be asked in another way.
+    Oddly,
 }
 
 impl Group {
-    pub(super) const fn new(name: String, filter: Topic) -> Self {
-        Self { name, filter, shares: Vec::new(), members: Vec::new(), watchers: Vec::new() }
+    pub(super) fn new(subscription: &Subscription, nature: &'static Nature) -> Self {
+        let Subscription { group, filter, order, instance, .. } = subscription;
+        Self {
+            name: group.clone(),
+            filter: filter.clone(),
+            instance: instance.clone(),
+            nature,
+            sharing: nature.sharing(*order),
+            shares: Vec::new(),
+            members: Vec::new(),
+            absent: Vec::new(),
+            watchers: Vec::new(),
+            pool: Pool::default(),
+            passed: false,
+            taken_over: false,
+        }
     }
 
-    /// Takes the partitions of a channel in, each from its cursor on, and says which share is the first of them.
-    pub(super) fn add(&mut self, channel: usize, cursors: impl Iterator<Item = u64>) -> usize {
-        let first = self.shares.len();
-        self.shares.extend(cursors.enumerate().map(|(partition, cursor)| Share {
+    /// Takes a partition of a channel in, from a cursor on.
+    pub(super) fn add(&mut self, channel: usize, partition: usize, cursor: u64) {
+        let lazy = matches!(self.nature.durability, Durability::Lazy { .. });
+        self.shares.push(Share {
             channel,
             partition,
+            begin: cursor,
             progress: Progress::at(cursor),
+            durable: lazy.then(|| Box::new(Progress::at(cursor))),
+            memos: None,
             stage: Stage::Free,
             owner: 0,
             generation: 0,
             next: cursor,
             fresh: cursor,
-        }));
-        first
+        });
+    }
+
+    pub(super) const fn shares_one_by_one(&self) -> bool {
+        matches!(self.sharing, Sharing::Competing | Sharing::ByKey)
+    }
+
+    pub(super) fn member(&mut self, id: u64) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == id)
     }
 
     /// Takes note that something was published in a share's partition.
@@ -91,7 +146,7 @@ impl Group {
         }
     }
 
-    /// What a member is told next; `None` parks it. The second is a waker to be dropped without the lock.
+    /// What a member is told next. The second is a waker to be dropped without the lock.
     pub(super) fn poll(
         &mut self,
         id: u64,
@@ -99,32 +154,29 @@ impl Group {
         cx: &Context<'_>,
         room: Room,
         into: &mut Vec<Delivery>,
-    ) -> (Option<Intake>, Option<Waker>) {
+    ) -> (Told, Option<Waker>) {
         let Some(member) = self.members.iter_mut().find(|member| member.id == id) else {
-            return (None, None);
+            return (Told::Gone, None);
         };
-        let parked = member.waker.take();
-        if !member.revoked.is_empty() {
-            return (Some(Intake::Revoking(Partitions::These(std::mem::take(&mut member.revoked)))), parked);
+        if member.news.is_some()
+            && let Some(news) = member.next_news()
+        {
+            return (Told::Intake(news), member.waker.take());
         }
-        if member.deliver(&mut self.shares, channels, room, into) {
-            return (Some(Intake::Deliveries), parked);
+        let mut passed = false;
+        let delivered = member.deliver(&mut self.shares, channels, room, into, &mut passed);
+        self.passed |= passed;
+        if delivered {
+            return (Told::Intake(Intake::Deliveries), member.waker.take());
         }
-        member.hungry = !room.is_empty();
-        match parked {
-            Some(parked) if parked.will_wake(cx.waker()) => {
-                member.waker = Some(parked);
-                (None, None)
-            }
-            parked => {
-                member.waker = Some(cx.waker().clone());
-                (None, parked)
-            }
-        }
+        (Told::Parked, member.park(cx, room))
     }
 
     /// Settles what a member still owns, and says whether a cursor moved.
     pub(super) fn settle(&mut self, id: u64, settled: &[Token]) -> bool {
+        if self.settles_oddly() {
+            return self.settle_oddly(id, settled);
+        }
         let mut moved = false;
         for token in settled {
             if let Some(share) = self.shares.get_mut(token.partition as usize)
@@ -138,54 +190,129 @@ impl Group {
         moved
     }
 
-    pub(super) fn join(&mut self, id: u64, wakes: &mut Wakes) {
-        let member = Member { id, queue: VecDeque::new(), revoked: Vec::new(), waker: None, hungry: false };
+    /// Where a delivery of a member is, if its token is not stale.
+    pub(super) fn place(&self, member: &Member, token: &Token) -> Option<Place> {
+        if self.shares_one_by_one() {
+            return (member.generation == token.generation)
+                .then(|| member.place_of(token.position))
+                .flatten();
+        }
+        let at = token.partition as usize;
+        let share = self.shares.get(at)?;
+        let is_valid = share.generation == token.generation
+            && share.is_owned_by(member.id)
+            && token.position < share.next;
+        is_valid.then_some(Place { share: at, position: token.position })
+    }
+
+    pub(super) fn join(&mut self, member: Member, wakes: &mut Wakes) {
         self.members.push(member);
         self.rebalance(wakes);
     }
 
-    /// Frees everything a member has; the member is to be dropped without the lock, for its waker's sake.
-    pub(super) fn leave(&mut self, id: u64, wakes: &mut Wakes) -> Option<Member> {
-        let at = self.members.iter().position(|member| member.id == id)?;
-        let member = self.members.remove(at);
-        for share in self.shares.iter_mut().filter(|share| share.is_owned_by(id)) {
-            share.stage = Stage::Free;
-        }
-        self.rebalance(wakes);
-        Some(member)
+    /// Frees everything a member has, after making durable what it settled.
+    pub(super) fn leave(&mut self, id: u64, wakes: &mut Wakes) {
+        self.forget_absent(|member| member.id == id, wakes);
+        let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
+        let mut member = self.members.remove(at);
+        self.commit(&mut member);
+        self.free_all(&mut member, wakes);
+        wakes.debris(member);
     }
 
-    /// Frees some of what a member has.
+    pub(super) fn forget_absent(&mut self, is_gone: impl Fn(&Member) -> bool, wakes: &mut Wakes) {
+        self.absent.extract_if(.., |member| is_gone(member)).for_each(|member| wakes.debris(member));
+    }
+
+    /// Frees some of what a member has, after making durable what it settled.
     pub(super) fn release(&mut self, id: u64, partitions: &Partitions, wakes: &mut Wakes) {
-        let Some(member) = self.members.iter_mut().find(|member| member.id == id) else { return };
+        let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
+        let mut member = std::mem::replace(&mut self.members[at], Member::new(id, 0));
+        self.commit(&mut member);
         for (number, share) in (0..).zip(&mut self.shares) {
             if share.is_owned_by(id) && partitions.contains(number) {
+                member.count -= usize::from(share.stage != Stage::Leaving);
                 share.stage = Stage::Free;
             }
         }
         let shares = &self.shares;
         member.queue.retain(|share| shares[*share].stage == Stage::Queued);
-        member.revoked.retain(|share| shares[*share as usize].stage == Stage::Leaving);
+        if let Some(news) = &mut member.news {
+            news.revoked.retain(|share| shares[*share as usize].stage == Stage::Leaving);
+        }
+        member.recorded = member.recorded.filter(|place| shares[place.share].is_owned_by(id));
+        if self.shares_one_by_one() && partitions.contains(0) {
+            self.return_held(&mut member, wakes);
+        }
+        self.members[at] = member;
         self.rebalance(wakes);
+    }
+
+    /// Takes everything away from a member, which still lives: its tokens are stale, and whatever it did not settle
+    /// durably goes to whoever is next.
+    pub(super) fn lose(&mut self, id: u64, wakes: &mut Wakes) {
+        if let Some(member) = self.take_all(id, wakes) {
+            self.join(member, wakes);
+        }
+    }
+
+    /// The same, and it is no member until it asks again.
+    pub(super) fn expel(&mut self, id: u64, wakes: &mut Wakes) {
+        if let Some(member) = self.take_all(id, wakes) {
+            self.absent.push(member);
+            self.rebalance(wakes);
+        }
+    }
+
+    fn take_all(&mut self, id: u64, wakes: &mut Wakes) -> Option<Member> {
+        let at = self.members.iter().position(|member| member.id == id)?;
+        let mut member = self.members.remove(at);
+        self.undo(&mut member);
+        member.news.get_or_insert_default().lose_all();
+        member.recorded = None;
+        member.taken.clear();
+        wakes.wake(member.waker.take());
+        self.free(&mut member, wakes);
+        Some(member)
+    }
+
+    pub(super) fn readmit(&mut self, id: u64, wakes: &mut Wakes) {
+        if let Some(at) = self.absent.iter().position(|member| member.id == id) {
+            let member = self.absent.remove(at);
+            self.join(member, wakes);
+        }
+    }
+
+    /// Frees everything that somebody who is no member any more had.
+    pub(super) fn free_all(&mut self, member: &mut Member, wakes: &mut Wakes) {
+        self.free(member, wakes);
+        self.rebalance(wakes);
+    }
+
+    fn free(&mut self, member: &mut Member, wakes: &mut Wakes) {
+        for share in self.shares.iter_mut().filter(|share| share.is_owned_by(member.id)) {
+            share.stage = Stage::Free;
+        }
+        member.queue.clear();
+        member.count = 0;
+        self.return_held(member, wakes);
     }
 
     /// Gives a free share to a member.
     pub(super) fn assign(&mut self, share: usize, id: u64, wakes: &mut Wakes) {
+        let from_floor = self.nature.durability == Durability::Floor;
         let it = &mut self.shares[share];
         (it.owner, it.generation) = (id, it.generation.wrapping_add(1));
-        (it.next, it.fresh) = (it.progress.cursor(), it.progress.end());
+        if from_floor {
+            it.progress = Progress::at(it.progress.cursor());
+        }
+        it.next = it.progress.cursor();
+        it.fresh = it.fresh.max(it.progress.end()).max(it.remembered());
+        if let Some(member) = self.member(id) {
+            member.count += 1;
+            self.taken_over |= from_floor && member.count == 1;
+        }
         self.enqueue(share, wakes);
-    }
-
-    /// Asks the owner to give a share up.
-    pub(super) fn revoke(&mut self, share: usize, wakes: &mut Wakes) {
-        let it = &mut self.shares[share];
-        it.stage = Stage::Leaving;
-        let owner = it.owner;
-        let Some(member) = self.members.iter_mut().find(|member| member.id == owner) else { return };
-        member.queue.retain(|queued| *queued != share);
-        member.revoked.extend(u32::try_from(share));
-        wakes.wake(member.waker.take());
     }
 
     fn enqueue(&mut self, share: usize, wakes: &mut Wakes) {
@@ -204,88 +331,9 @@ impl Share {
     pub(super) fn is_owned_by(&self, id: u64) -> bool {
         self.stage != Stage::Free && self.owner == id
     }
-}
 
-impl Member {
-    /// Delivers from its shares in turn, from each an equal part of the room. Says whether anything was appended.
-    fn deliver(
-        &mut self,
-        shares: &mut [Share],
-        channels: &[Channel],
-        room: Room,
-        into: &mut Vec<Delivery>,
-    ) -> bool {
-        let before = into.len();
-        let part = room.count.div_ceil(self.queue.len().max(1));
-        let mut room = room;
-        while !room.is_empty() {
-            let Some(number) = self.queue.pop_front() else { break };
-            let share = &mut shares[number];
-            let alone = into.len() == before;
-            match share.deliver(number, &channels[share.channel], part, alone, &mut room, into) {
-                Rest::Nothing => share.stage = Stage::Idle,
-                Rest::Some => self.queue.push_back(number),
-                Rest::Cut => {
-                    self.queue.push_front(number);
-                    break;
-                }
-            }
-        }
-        into.len() > before
+    /// Below this nothing is read again, come what may.
+    pub(super) fn floor(&self) -> u64 {
+        self.durable.as_ref().map_or(self.progress.cursor(), |durable| durable.cursor())
     }
-}
-
-/// What is left in a share after it delivered.
-enum Rest {
-    Nothing,
-    /// Its part of the room is used.
-    Some,
-    /// The room was used before; it is the first of the next batch, or it would always be the last.
-    Cut,
-}
-
-impl Share {
-    /// Appends at most `part`. Where nothing was appended yet, the first may exceed the room's bytes.
-    fn deliver(
-        &mut self,
-        number: usize,
-        channel: &Channel,
-        mut part: usize,
-        mut alone: bool,
-        room: &mut Room,
-        into: &mut Vec<Delivery>,
-    ) -> Rest {
-        let (token_partition, of_topic) = (narrow(number), Some(narrow(self.partition)));
-        for message in channel.log.read(self.partition, self.next) {
-            if self.next < self.fresh && self.progress.is_settled(self.next) {
-                self.next += 1;
-                continue;
-            }
-            if part == 0 {
-                return Rest::Some;
-            }
-            if room.count == 0 || (message.size() > room.bytes && !alone) {
-                return Rest::Cut;
-            }
-            into.push(Delivery {
-                token: Token { partition: token_partition, generation: self.generation, position: self.next },
-                topic: channel.name.clone(),
-                message: message.clone(),
-                partition: of_topic,
-                position: Some(Position::new(self.next)),
-                past: None,
-            });
-            alone = false;
-            part -= 1;
-            self.next += 1;
-            room.count -= 1;
-            room.bytes = room.bytes.saturating_sub(message.size());
-        }
-        Rest::Nothing
-    }
-}
-
-/// Partitions are numbered in 32 bits: nothing can hold more of them.
-fn narrow(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,11 @@
 //! What a topic holds: a bounded log in partitions.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 
 use super::{config::Memory, index};
 use crate::backend::{Message, MessageBuilder};
@@ -27,8 +32,34 @@ struct Partition {
     start: u64,
     /// Below this the messages may go.
     free: u64,
-    /// Positions that are left out; nothing stands there any more.
-    discarded: BTreeSet<u64>,
+    /// Positions at which more is to be known than the message.
+    odd: BTreeMap<u64, Odd>,
+}
+
+/// What is odd about a position.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Odd {
+    /// Nothing stands there any more.
+    Discarded,
+    /// Its age matters.
+    Dated(Dates),
+}
+
+/// When a message was published, and until when it may be delivered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dates {
+    pub(super) published: Instant,
+    pub(super) expires: Option<Instant>,
+}
+
+impl Dates {
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.published)
+    }
+
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }
 
 impl Log {
@@ -38,12 +69,20 @@ impl Log {
     }
 
     /// Stores a message, whatever the bound; its partition and position.
-    #[inline]
+    // Always inlined, as `append_to`, `State::admits`, `Progress::settle` and `Wakes::tell`: each is called in the plain way
+    // and in odd ones, and two callers are enough for the compiler to make a call of it.
+    #[inline(always)]
     pub(super) fn append(&mut self, message: Message) -> (usize, u64) {
         let at = match message.key() {
             Some(key) => scale(hash(key), self.partitions.len()),
             None => self.next_turn(),
         };
+        self.append_to(at, message)
+    }
+
+    /// The same in the partition of that number.
+    #[inline(always)]
+    pub(super) fn append_to(&mut self, at: usize, message: Message) -> (usize, u64) {
         let number = self.came;
         self.came += 1;
         self.messages += 1;
@@ -105,7 +144,8 @@ impl Log {
         let Some((_, partition)) = oldest.min_by_key(|(number, _)| *number) else { return false };
         let Some(message) = partition.messages.pop_front() else { return false };
         partition.numbers.pop_front();
-        let is_there = partition.discarded.is_empty() || !partition.discarded.remove(&partition.start);
+        let is_there = partition.odd.is_empty()
+            || !matches!(partition.odd.remove(&partition.start), Some(Odd::Discarded));
         partition.start += 1;
         if is_there {
             self.messages -= 1;
@@ -135,12 +175,51 @@ impl Log {
         partition.messages.range(skip..)
     }
 
+    /// The message at a position, if it is still there.
+    pub(super) fn get(&self, partition: usize, position: u64) -> Option<&Message> {
+        let partition = &self.partitions[partition];
+        partition.messages.get(index(position.checked_sub(partition.start)?))
+    }
+
+    /// What is odd about a position.
+    pub(super) fn odd(&self, partition: usize, position: u64) -> Option<Odd> {
+        self.partitions[partition].odd.get(&position).copied()
+    }
+
+    /// From here on nothing is odd.
+    pub(super) fn odd_end(&self, partition: usize) -> u64 {
+        self.partitions[partition].odd.last_key_value().map_or(0, |(position, _)| position + 1)
+    }
+
+    /// Notes when a message was published.
+    pub(super) fn date(&mut self, partition: usize, position: u64, dates: Dates) {
+        self.partitions[partition].odd.insert(position, Odd::Dated(dates));
+    }
+
+    /// The number of a message, as it was counted when it came.
+    pub(super) fn number(&self, partition: usize, position: u64) -> Option<u64> {
+        let partition = &self.partitions[partition];
+        partition.numbers.get(index(position.checked_sub(partition.start)?)).copied()
+    }
+
+    /// The position of the first message that is kept and has this number or a higher one.
+    pub(super) fn position_of(&self, partition: usize, number: u64) -> u64 {
+        let partition = &self.partitions[partition];
+        partition.start + partition.numbers.partition_point(|other| *other < number) as u64
+    }
+
+    /// Numbers the next message so, instead of counting on. Numbers must rise.
+    pub(super) const fn number_next(&mut self, number: u64) {
+        self.came = number;
+    }
+
     /// Everything, oldest first: partition, position, message.
     pub(super) fn all(&self) -> Vec<(usize, u64, &Message)> {
         let mut all = Vec::with_capacity(self.messages);
         for (at, partition) in self.partitions.iter().enumerate() {
             let places = partition.numbers.iter().zip(partition.start..).zip(&partition.messages);
-            let places = places.filter(|((_, position), _)| !partition.discarded.contains(position));
+            let places = places
+                .filter(|((_, position), _)| !matches!(partition.odd.get(position), Some(Odd::Discarded)));
             all.extend(places.map(|((n, position), message)| (n, at, position, message)));
         }
         all.sort_unstable_by_key(|(number, ..)| **number);
@@ -151,7 +230,9 @@ impl Log {
     pub(super) fn discard(&mut self, partition: usize, position: u64) {
         let Some(partition) = self.partitions.get_mut(partition) else { return };
         let (start, end) = (partition.start, partition.end());
-        if (start..end).contains(&position) && partition.discarded.insert(position) {
+        let is_there = (start..end).contains(&position)
+            && !matches!(partition.odd.insert(position, Odd::Discarded), Some(Odd::Discarded));
+        if is_there {
             let place = &mut partition.messages[index(position - start)];
             let message = std::mem::replace(place, MessageBuilder::new().build());
             (self.messages, self.bytes) = (self.messages - 1, self.bytes - message.size());

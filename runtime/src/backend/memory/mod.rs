@@ -12,10 +12,49 @@
 //! * A pattern receives every matching topic, also those that come later, but never a topic that begins with the
 //!   reserved tokens `dead` and `reply`.
 //! * A topic that is unknown is created by the first message.
+//! * A group of one [`instance`](super::Subscription::instance) begins at the latest message. It goes when its consumer
+//!   is closed, or ten minutes after it crashed or should have come, and holds nothing up from then on.
+//! * A message may ask for a partition, a delay and an expiry. A delayed one takes its place in the order when it
+//!   becomes visible. One that expires counts as settled. What was published with either tells its age.
+//! * A consumer that is dropped without being closed crashed, and [`MemoryBackend::kill`] crashes all consumers of a
+//!   connection: what they held comes again as [suspect](super::Past::suspect).
+//!
+//! # Profiles
+//! With a [`Profile`] it behaves like another broker does behind typebus, so that a test without a server sees what its
+//! program will see there: `memory:shop?profile=rabbitmq`, or [`Memory::profile`]. Time is tokio's, which a test pauses.
+//!
+//! | | bare | Kafka | RabbitMQ | NATS | Pulsar |
+//! |---|---|---|---|---|---|
+//! | partitions, chosen too | yes | yes | no | no | no |
+//! | position | offset | offset | none | sequence in the stream | ledger and entry |
+//! | a settlement is durable | at once | every 200 ms or 1,000, on release and close | at once | up to the floor | at once |
+//! | after a crash or take-over | what is unsettled | and what was settled since the commit | what is unsettled | everything from the floor on | what is unsettled |
+//! | [crash guard](super::Capabilities::crash_guard) | yes | yes | yes | yes | no |
+//! | `order = key` is shared by | partitions | partitions | one active member | one active member | keys |
+//! | `order = partition` | partitions | partitions | one active member | one active member | one active member |
+//! | `order = none` | partitions | partitions | competing | competing | competing |
+//! | a late group sees history | yes | yes | no | yes | yes |
+//! | without a group | kept | kept | `Unroutable` | kept in a stream, else `Unroutable` | `Unroutable` |
+//! | headers | anything | anything | each name once, as text | visible ASCII names, text values; names in no order | each name once; text |
+//! | the same id within 2 min | stored | stored | stored | confirmed and not stored, but for dead letters | stored |
+//! | a lease | endless | 45 s, renewed | 30 min, not renewed | 30 s, renewed | endless |
+//! | `delay` / `expires_in` | yes / yes | no / age told | no / yes | yes / yes | yes / age told |
+//! | `at_most_once` | yes | no | no | no | no |
+//! | largest message | 1 MiB | 1 MiB | 16 MiB | 1 MiB | 5 MiB |
+//! | start-up refuses | | topics equal after `_` → `.` | another `order` of an existing group | patterns that begin with a wildcard | |
+//!
+//! RabbitMQ and Pulsar keep dead letters of a plan without a group, and with RabbitMQ a handler is refused whose
+//! attempts may hold a delivery for more than 15 minutes. A stream is created for each first token in a plan. A
+//! consumer renews its lease whenever it is polled, and wakes itself for that; [`Faults::stall`] is how it fails to.
+//!
+//! # Faults
+//! [`MemoryBackend::faults`] makes publishes fail, with a known or an unknown outcome, holds confirmations, takes
+//! partitions away and lets consumers hang, on one connection.
 //!
 //! # What is kept, and limits
 //! Nothing outlives the process. `memory:` is a broker of its own for each connect; `memory:NAME` is shared by name
-//! and lives as long as something is connected to it. Topics and groups are never removed.
+//! and lives as long as something is connected to it. Topics and groups are never removed, but for groups of one
+//! instance.
 //!
 //! A topic holds 65,536 messages or 64 MiB, whichever is reached first ([`Memory::capacity`],
 //! [`Memory::capacity_bytes`]). Then the oldest messages that every group of the topic has settled give way; where
@@ -26,7 +65,9 @@
 //!
 //! # Inside
 //! One mutex per broker guards everything; it is held for one message, or one batch, and never while a waker runs.
-//! The only other lock is that of the registry of names, which is never held together with a broker's.
+//! The only other locks are those of the registry of names and of a connection's faults, which are never held together
+//! with a broker's. What nearly no message asks for and nearly no broker is stands in `odd.rs`, `later.rs`, `crash.rs` and
+//! `pool.rs`; [`profile.rs`](Profile) has the table that they ask.
 
 mod assignment;
 mod broker;
@@ -34,26 +75,45 @@ mod browse;
 mod caught_up;
 mod config;
 mod consume;
+mod crash;
+mod faults;
+mod floor;
 mod group;
+mod instance;
+mod later;
 mod log;
+mod member;
+mod odd;
+mod pool;
+mod profile;
 mod progress;
+mod provision;
 mod publish;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod wakes;
+mod wire;
 
 use std::{fmt, sync::Arc};
 
-pub use self::config::Memory;
 use self::{broker::Broker, consume::MemoryConsumer, publish::Door};
+pub use self::{
+    config::Memory,
+    faults::{Faults, Held},
+    profile::Profile,
+};
 use super::{
     Backend, BoxFuture, BoxStream, Capabilities, Consumer, Delivery, Outgoing, Plan, Publishing,
     Subscription, Topic,
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// A connection to a broker in this process.
-pub struct MemoryBackend {
+/// A connection to a broker in this process. Clones are the same connection.
+#[derive(Clone)]
+pub struct MemoryBackend(Arc<Connection>);
+
+struct Connection {
     broker: Arc<Broker>,
     door: Door,
 }
@@ -64,11 +124,52 @@ impl MemoryBackend {
     /// # Errors
     /// `Config` with every option that is not valid, or that differs from those of the broker of that name.
     pub fn connect(options: &Memory) -> Result<Self> {
-        Ok(Self { broker: broker::open(options)?, door: Door::new() })
+        let (broker, door) = (broker::open(options)?, Door::new());
+        if options.profile.is_some() {
+            door.guard();
+        }
+        Ok(Self(Arc::new(Connection { broker, door })))
+    }
+
+    /// The process of this connection dies, as far as others can tell. Its consumers own nothing any more, and fail with
+    /// `Closed`, which ends their bus with `Fatal`; what they held unsettled, and what was settled but not durable, goes
+    /// to others, with what is known of it in [`Past`](super::Past). Publishes that wait fail with `Closed`, and those
+    /// whose confirmation is held are [unknown](Error::outcome_unknown).
+    ///
+    /// ```
+    /// use typebus::backend::memory::{Memory, MemoryBackend};
+    ///
+    /// # fn main() -> typebus::Result<()> {
+    /// let connection = MemoryBackend::connect(&Memory::named("shop"))?;
+    /// // A bus connects to a clone: `Bus::<Billing>::builder().connect(connection.clone())`.
+    /// connection.kill();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kill(&self) {
+        let Connection { broker, door } = &*self.0;
+        let (watchers, waiting) = broker.run(|state, wakes| {
+            door.kill();
+            state.kill(door.id(), wakes);
+            (state.forget_watchers(door.id()), state.give_up(door.id(), wakes))
+        });
+        drop(watchers);
+        waiting.into_iter().for_each(|waiting| waiting.answer(Err(gone("publish"))));
+        door.faults.close();
+    }
+
+    /// Makes things go wrong on this connection, for tests.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        Faults::of(self.clone())
     }
 
     fn open_for(&self, operation: &'static str) -> Result<()> {
-        if self.door.is_closed() { Err(closed(operation)) } else { Ok(()) }
+        match &self.0.door {
+            door if door.is_killed() => Err(gone(operation)),
+            door if door.is_closed() => Err(closed(operation)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -78,56 +179,48 @@ impl Backend for MemoryBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            patterns: true,
-            key_order: true,
-            partition_order: true,
-            start_earliest: true,
-            start_latest: true,
-            at_most_once: true,
-            max_message: self.broker.options().max_message,
-            ..Capabilities::default()
-        }
+        let options = self.0.broker.options();
+        options.nature().capabilities(options.max_message)
     }
 
     fn provision<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.open_for("provision")?;
-            self.broker.run(|state, wakes| state.provision(plan, wakes));
-            Ok(())
+            self.0.broker.run(|state, wakes| state.provision(plan, wakes))
         })
     }
 
     fn publish(&self, outgoing: Outgoing) -> Publishing {
-        self.door.publish(&self.broker, outgoing)
+        self.0.door.publish(&self.0.broker, outgoing)
     }
 
     fn subscribe<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<Box<dyn Consumer>>> {
         Box::pin(async move {
             self.open_for("subscribe")?;
-            Ok(Box::new(MemoryConsumer::join(&self.broker, subscription)?) as Box<dyn Consumer>)
+            Ok(Box::new(MemoryConsumer::join(&self.0.broker, &self.0.door, subscription)?)
+                as Box<dyn Consumer>)
         })
     }
 
     fn caught_up<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<()>> {
-        Box::pin(caught_up::wait(&self.broker, &self.door, subscription))
+        Box::pin(caught_up::wait(&self.0.broker, &self.0.door, subscription))
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
-        Box::pin(async move { Ok(browse::snapshot(&self.broker, topic)) })
+        Box::pin(async move { Ok(browse::snapshot(&self.0.broker, topic)) })
     }
 
     fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.open_for("discard")?;
-            browse::discard(&self.broker, topic, letters);
+            browse::discard(&self.0.broker, topic, letters);
             Ok(())
         })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.door.close(&self.broker).await;
+            self.0.door.close(&self.0.broker).await;
             Ok(())
         })
     }
@@ -136,8 +229,8 @@ impl Backend for MemoryBackend {
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryBackend")
-            .field("options", self.broker.options())
-            .field("closed", &self.door.is_closed())
+            .field("options", self.0.broker.options())
+            .field("closed", &self.0.door.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -150,6 +243,10 @@ fn error(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -
 
 fn closed(operation: &'static str) -> Error {
     error(ErrorKind::Closed, operation, "this connection is closed; connect again")
+}
+
+fn gone(operation: &'static str) -> Error {
+    error(ErrorKind::Closed, operation, "this connection was killed; connect again")
 }
 
 fn not_provisioned(operation: &'static str, Subscription { group, filter, .. }: &Subscription) -> Error {

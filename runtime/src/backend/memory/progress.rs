@@ -39,6 +39,7 @@ impl Progress {
     }
 
     /// Says whether the cursor moved.
+    #[inline(always)]
     pub(super) fn settle(&mut self, position: u64) -> bool {
         if position > self.cursor {
             let word = self.word(position);

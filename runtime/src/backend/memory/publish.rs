@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,9 @@ use tokio::{
 
 use super::{
     broker::{Broker, Channel, Reader, State},
-    closed, error,
+    error,
+    faults::Plans,
+    later::How,
     wakes::Wakes,
 };
 use crate::{
@@ -29,7 +31,8 @@ use crate::{
 pub(super) struct Door {
     id: u64,
     /// Written and read under the broker's lock, so that nothing gets through once it is closed.
-    closed: AtomicBool,
+    gate: AtomicU8,
+    pub(super) faults: Plans,
     /// Every publish that waits holds a receiver.
     waiting: watch::Sender<()>,
 }
@@ -39,7 +42,8 @@ impl Door {
         static IDS: AtomicU64 = AtomicU64::new(0);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            closed: AtomicBool::new(false),
+            gate: AtomicU8::new(OPEN),
+            faults: Plans::default(),
             waiting: watch::Sender::new(()),
         }
     }
@@ -49,9 +53,23 @@ impl Door {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.gate.load(Ordering::Relaxed) >= CLOSED
     }
 
+    pub(super) fn is_killed(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == KILLED
+    }
+
+    /// Looks at every publish closely from now on. To be called under the broker's lock, as whatever moves the gate.
+    pub(super) fn guard(&self) {
+        self.gate.fetch_max(GUARDED, Ordering::Relaxed);
+    }
+
+    pub(super) fn kill(&self) {
+        self.gate.store(KILLED, Ordering::Relaxed);
+    }
+
+    #[inline]
     pub(super) fn publish(&self, broker: &Arc<Broker>, outgoing: Outgoing) -> Publishing {
         let (size, limit) = (outgoing.message.size(), broker.options().max_message);
         if size > limit {
@@ -59,14 +77,15 @@ impl Door {
         }
         let mut wakes = Wakes::default();
         let mut state = broker.lock();
-        if self.is_closed() {
-            return Publishing::ready(Err(closed("publish")));
+        if outgoing.options.is_some() || self.gate.load(Ordering::Relaxed) != OPEN {
+            drop(state);
+            return self.publish_oddly(broker, outgoing);
         }
         let Some(channel) = state.channel_or_create(&outgoing.topic, &mut wakes) else {
             return Publishing::ready(Err(not_exact(&outgoing.topic)));
         };
         if !state.admits(channel, size, outgoing.sender) {
-            return Publishing::pending(state.wait(channel, outgoing, self, broker));
+            return Publishing::pending(state.wait(channel, outgoing, How::default(), (self, broker)));
         }
         let confirmation = state.store(channel, outgoing.message, &mut wakes);
         drop(state);
@@ -78,9 +97,10 @@ impl Door {
     /// even if nobody polls it.
     pub(super) async fn close(&self, broker: &Broker) {
         broker.run(|state, _| {
-            self.closed.store(true, Ordering::Relaxed);
+            self.gate.fetch_max(CLOSED, Ordering::Relaxed);
             state.forget_watchers(self.id)
         });
+        self.faults.close();
         if self.waiting.is_closed() {
             return;
         }
@@ -90,28 +110,35 @@ impl Door {
     }
 }
 
+/// What the gate is, from the first publish to the last.
+const OPEN: u8 = 0;
+const GUARDED: u8 = 1;
+const CLOSED: u8 = 2;
+const KILLED: u8 = 3;
+
 /// A message in the queue for room.
 #[derive(Debug)]
 pub(super) struct Waiting {
     ticket: u64,
     door: u64,
     message: Message,
-    answer: oneshot::Sender<Confirmation>,
+    how: How,
+    answer: oneshot::Sender<Result<Confirmation>>,
     /// For the door to know that somebody waits.
     _open: watch::Receiver<()>,
 }
 
 impl Waiting {
-    /// Confirms; whoever published may have gone.
-    pub(super) fn answer(self, confirmation: Confirmation) {
-        let _ = self.answer.send(confirmation);
+    /// Answers; whoever published may have gone.
+    pub(super) fn answer(self, answer: Result<Confirmation>) {
+        let _ = self.answer.send(answer);
     }
 }
 
 impl State {
     /// Whether a message may be stored now. Whoever waits goes first; handlers and dead letters never wait.
-    #[inline]
-    fn admits(&mut self, channel: usize, size: usize, sender: Sender) -> bool {
+    #[inline(always)]
+    pub(super) fn admits(&mut self, channel: usize, size: usize, sender: Sender) -> bool {
         let queue = !self.channels[channel].waiting.is_empty();
         let fits = !queue && self.make_room(channel, size);
         if fits || sender == Sender::Program {
@@ -131,17 +158,17 @@ impl State {
         Confirmation { partition: u32::try_from(partition).ok(), position: Some(Position::new(position)) }
     }
 
-    fn wait(
+    pub(super) fn wait(
         &mut self,
         channel: usize,
         Outgoing { topic, message, .. }: Outgoing,
-        door: &Door,
-        broker: &Arc<Broker>,
+        how: How,
+        (door, broker): (&Door, &Arc<Broker>),
     ) -> impl Future<Output = Result<Confirmation>> + use<> {
         let (sender, answer) = oneshot::channel();
         let ticket = self.next_id();
         let waiting =
-            Waiting { ticket, door: door.id, message, answer: sender, _open: door.waiting.subscribe() };
+            Waiting { ticket, door: door.id, message, how, answer: sender, _open: door.waiting.subscribe() };
         self.channels[channel].waiting.push_back(waiting);
         self.crowd(channel);
         // tokio would overflow with a patience that is practically for ever.
@@ -149,7 +176,7 @@ impl State {
         Waiter { broker: broker.clone(), topic, ticket, answer }.wait(deadline)
     }
 
-    fn crowd(&mut self, channel: usize) {
+    pub(super) fn crowd(&mut self, channel: usize) {
         if !self.crowded.contains(&channel) {
             self.crowded.push(channel);
         }
@@ -169,8 +196,12 @@ impl State {
             if !self.make_room(channel, size) {
                 return false;
             }
-            if let Some(first) = self.channels[channel].waiting.pop_front() {
-                let confirmation = self.store(channel, first.message.clone(), wakes);
+            if let Some(mut first) = self.channels[channel].waiting.pop_front() {
+                let how = std::mem::take(&mut first.how);
+                let confirmation = match self.odd {
+                    true => self.store_oddly(channel, first.message.clone(), how, wakes),
+                    false => self.store(channel, first.message.clone(), wakes),
+                };
                 wakes.stored(first, confirmation);
             }
         }
@@ -189,7 +220,7 @@ impl State {
     }
 
     /// Takes everything of one connection out of all queues.
-    fn give_up(&mut self, door: u64, wakes: &mut Wakes) -> Vec<Waiting> {
+    pub(super) fn give_up(&mut self, door: u64, wakes: &mut Wakes) -> Vec<Waiting> {
         let mut given_up = Vec::new();
         for channel in &mut self.channels {
             let (ours, others): (VecDeque<_>, _) =
@@ -240,24 +271,34 @@ struct Waiter {
     broker: Arc<Broker>,
     topic: Topic,
     ticket: u64,
-    answer: oneshot::Receiver<Confirmation>,
+    answer: oneshot::Receiver<Result<Confirmation>>,
 }
 
 impl Waiter {
     async fn wait(mut self, deadline: Instant) -> Result<Confirmation> {
-        let answer = match timeout_at(deadline, &mut self.answer).await {
-            Ok(answer) => answer,
-            // Out of the queue first: then either it is stored, and the answer is certain to come, or it never is.
-            Err(_) => match self.withdraw() {
-                Some(waiting) => {
-                    drop(waiting);
-                    return Err(self.full());
+        let answer = loop {
+            // Groups that hold the topic may be forgotten meanwhile.
+            let next = self.broker.run(|state, wakes| {
+                if state.forget_instances(wakes) {
+                    state.serve(wakes);
                 }
-                None => (&mut self.answer).await,
-            },
+                state.instances.next().filter(|next| *next < deadline)
+            });
+            match timeout_at(next.unwrap_or(deadline), &mut self.answer).await {
+                Ok(answer) => break answer,
+                Err(_) if next.is_some() => {}
+                // Out of the queue first: then either it is stored, and the answer is certain to come, or it never is.
+                Err(_) => match self.withdraw() {
+                    Some(waiting) => {
+                        drop(waiting);
+                        return Err(self.full());
+                    }
+                    None => break (&mut self.answer).await,
+                },
+            }
         };
         // A connection that closes gives up what waits longer than its time.
-        answer.map_err(|_| self.full())
+        answer.unwrap_or_else(|_| Err(self.full()))
     }
 
     fn withdraw(&self) -> Option<Waiting> {
@@ -277,9 +318,9 @@ impl Drop for Waiter {
     }
 }
 
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(super) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
+pub(super) fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
     error(
         ErrorKind::TooLarge,
         "publish",
@@ -290,6 +331,6 @@ fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
     )
 }
 
-fn not_exact(topic: &Topic) -> Error {
+pub(super) fn not_exact(topic: &Topic) -> Error {
     error(ErrorKind::InvalidTopic, "publish", format!("`{topic}` is a pattern; publish on an exact topic"))
 }

@@ -7,13 +7,19 @@
     reason = "a test fails by panicking, on small numbers, and waits for the tasks that it spawns"
 )]
 
+mod asked;
 mod bound;
 mod consuming;
+mod crashing;
+mod failing;
 mod history;
+mod likeness;
 mod options;
 mod others;
+mod profiles;
 mod publishing;
 mod sharing;
+mod taking;
 
 use std::{
     future::{Future, poll_fn},
@@ -28,8 +34,8 @@ use std::{
 use super::{Memory, MemoryBackend};
 use crate::{
     backend::{
-        Attribute, Backend, Confirmation, Consumer, Delivery, Intake, Message, MessageBuilder, Order,
-        Outgoing, Partitions, Plan, Publishing, Room, Sender, Start, Subscription, Token, Topic,
+        Attribute, Backend, Capabilities, Confirmation, Consumer, Delivery, Intake, Message, MessageBuilder,
+        Order, Outgoing, Partitions, Plan, Publishing, Room, Sender, Start, Subscription, Token, Topic,
     },
     error::{ErrorKind, Result},
     policy::Limits,

@@ -1,6 +1,6 @@
 //! What is to be told to others once the broker's lock is released.
 
-use std::task::Waker;
+use std::{any::Any, task::Waker};
 
 use tokio::sync::oneshot;
 
@@ -19,6 +19,7 @@ enum News {
     Wake(Waker),
     Stored(Waiting, Confirmation),
     CaughtUp(oneshot::Sender<()>),
+    Debris(Box<dyn Any + Send>),
 }
 
 impl Wakes {
@@ -30,6 +31,11 @@ impl Wakes {
         }
     }
 
+    /// Something to be dropped without the lock, since wakers are in it.
+    pub(super) fn debris(&mut self, debris: impl Any + Send) {
+        self.more.push(News::Debris(Box::new(debris)));
+    }
+
     pub(super) fn stored(&mut self, waiting: Waiting, confirmation: Confirmation) {
         self.more.push(News::Stored(waiting, confirmation));
     }
@@ -39,25 +45,27 @@ impl Wakes {
     }
 
     /// Tells everything; with nothing to tell it costs two comparisons.
-    #[inline]
-    pub(super) fn tell(&mut self) {
-        if let Some(waker) = self.first.take() {
+    #[inline(always)]
+    pub(super) fn tell(self) {
+        let Self { first, more } = self;
+        if let Some(waker) = first {
             waker.wake();
         }
-        if !self.more.is_empty() {
-            self.tell_more();
+        if !more.is_empty() {
+            tell_more(more);
         }
     }
+}
 
-    #[cold]
-    fn tell_more(&mut self) {
-        for news in self.more.drain(..) {
-            match news {
-                News::Wake(waker) => waker.wake(),
-                News::Stored(waiting, confirmation) => waiting.answer(confirmation),
-                // Whoever waited may have gone.
-                News::CaughtUp(answer) => drop(answer.send(())),
-            }
+#[cold]
+fn tell_more(more: Vec<News>) {
+    for news in more {
+        match news {
+            News::Wake(waker) => waker.wake(),
+            News::Stored(waiting, confirmation) => waiting.answer(Ok(confirmation)),
+            // Whoever waited may have gone.
+            News::CaughtUp(answer) => drop(answer.send(())),
+            News::Debris(debris) => drop(debris),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{End, Phase, Worker, publish::Sent};
+use super::{End, Phase, Worker, publish::Sent, requests::DISCARDED};
 use crate::{
     backend::{Attribute, Delivery, Subscription},
     dispatch::{
@@ -40,7 +40,9 @@ impl Worker {
     pub(super) fn wake_due(&mut self) -> bool {
         let mut progress = false;
         while let Some(id) = self.retries.wake(self.now) {
-            if let Some(entry) = self.held.get_mut(id) {
+            if self.repeats.is_some() && self.ask_again(id) {
+                progress = true;
+            } else if let Some(entry) = self.held.get_mut(id) {
                 entry.stage = Stage::Waiting;
                 self.enqueue(id);
                 progress = true;
@@ -66,6 +68,12 @@ impl Worker {
         let flush = self.phase == Phase::Ending;
         for handler in 0..self.setup.runners.len() {
             while let Some(id) = self.setup.runners[handler].next(self.now, flush) {
+                if self.held.get(id).is_some_and(|entry| entry.expires <= self.now) {
+                    self.setup.runners[handler].skip();
+                    self.expire(id);
+                    progress = true;
+                    continue;
+                }
                 if self.held.get(id).is_some_and(|entry| entry.doom.is_some()) {
                     self.setup.runners[handler].skip();
                     self.meet_doom(id);
@@ -91,7 +99,7 @@ impl Worker {
         let held_back = entry.doom.as_ref().and_then(|doom| doom.held_back);
         if let Some(HeldBack { until, .. }) = held_back.filter(|held_back| held_back.until > self.now) {
             entry.stage = Stage::Sleeping;
-            self.retries.sleep(id, until);
+            self.retries.sleep(id, until.min(entry.expires));
         } else if let Some(doom) = entry.doom.take() {
             let attempts = entry.attempt - 1;
             self.lose_sight(&doom);
@@ -302,8 +310,14 @@ impl Worker {
         let runner = &self.setup.runners[entry.handler];
         let policy = &runner.policy;
         match rejection.outcome {
-            Outcome::Ack => self.settle(id, End::Handled),
-            Outcome::Discard => self.settle(id, End::Discarded),
+            Outcome::Ack => {
+                self.refuse(id, rejection.reason.as_str(), &rejection.error);
+                self.settle(id, End::Handled);
+            }
+            Outcome::Discard => {
+                self.refuse(id, DISCARDED, &rejection.error);
+                self.settle(id, End::Discarded);
+            }
             Outcome::Retry { .. } if entry.attempt < policy.attempts && is_leaving => {
                 self.give_back(id);
             }
@@ -322,12 +336,15 @@ impl Worker {
                     "the attempt failed and will be repeated"
                 );
                 entry.failed_at.get_or_insert_with(SystemTime::now);
+                // The next attempt renews it.
+                entry.is_claimed = false;
                 entry.attempt += 1;
                 // A batch of one that failed is run again alone, too.
                 entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
-                self.retries.sleep(id, self.now + wait);
+                // A request that will not be repeated in time need not hold its lane for longer.
+                self.retries.sleep(id, (self.now + wait).min(entry.expires));
             }
             Outcome::Retry { .. } if self.is_kept(id) => {}
             Outcome::Retry { .. } | Outcome::DeadLetter => {

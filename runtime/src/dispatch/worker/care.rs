@@ -54,6 +54,17 @@ impl Worker {
         event: Option<&'static EventDescriptor>,
         delivery: &Delivery,
     ) -> Result<()> {
+        let entry = self.with_past(handler, event, delivery);
+        self.wait_in_lane(entry)
+    }
+
+    /// What such a delivery begins with.
+    pub(super) fn with_past(
+        &mut self,
+        handler: usize,
+        event: Option<&'static EventDescriptor>,
+        delivery: &Delivery,
+    ) -> Entry {
         let past = delivery.past.as_deref().copied().unwrap_or_default();
         let attempts = self.setup.runners[handler].policy.attempts;
         let mut entry = Entry::new(delivery.clone(), handler, event);
@@ -67,7 +78,7 @@ impl Worker {
             self.care.suspects += 1;
             self.be_careful();
         }
-        self.wait_in_lane(entry)
+        entry
     }
 
     fn be_careful(&mut self) {
@@ -200,7 +211,7 @@ impl Worker {
             return true;
         }
         let Some(entry) = self.held.get_mut(id) else { return true };
-        entry.stage = Stage::Waiting;
+        (entry.stage, entry.is_claimed) = (Stage::Waiting, false);
         entry.solo |= is_batch;
         self.tally.retried += 1;
         // Behind the others, so that one that can never succeed is not the only one that is tried.

@@ -50,7 +50,7 @@ impl Worker {
                 // Whoever has them now is told nothing by us.
                 self.notes.retain(|note| !partitions.contains(note.token.partition));
                 self.marks.forget(&partitions);
-                self.revocations.retain_mut(|revocation| !revocation.lose(&partitions));
+                self.revocations.retain_mut(|revocation| !revocation.partitions.lose(&partitions));
             }
             Intake::End => {
                 self.ended = true;
@@ -67,6 +67,7 @@ impl Worker {
             Route::Handler(handler, event) => {
                 return self.arrive(handler, event, delivery);
             }
+            Route::Request(handler, event) => return self.take_request(handler, event, delivery),
             Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unread(handler, unread) => (handler, None, Box::new(self.hold_back(handler, *unread))),
             Route::Unfolded(unfolded) => return self.take_unfolded(delivery, *unfolded),
@@ -83,7 +84,8 @@ impl Worker {
                 Unhandled::Stop => return Err(self.unhandled(delivery)),
             },
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery.clone(), handler, event) })
+        let expires = self.expiry_of_doomed(handler, &doom, delivery);
+        self.wait_in_lane(Entry { doom: Some(doom), expires, ..Entry::new(delivery.clone(), handler, event) })
     }
 
     /// A structured CloudEvent goes on as what it was unfolded to.
@@ -96,10 +98,12 @@ impl Worker {
                 return self.arrive_with_past(handler, event, &delivery);
             }
             Fate::Run(event) => return self.wait_in_lane(Entry::new(delivery, handler, event)),
+            Fate::Request(event) => return self.take_request(handler, event, &delivery),
             Fate::Unread(unread) => Box::new(self.hold_back(handler, unread)),
             Fate::Doomed(doom) => doom,
         };
-        self.wait_in_lane(Entry { doom: Some(doom), ..Entry::new(delivery, handler, None) })
+        let expires = self.expiry_of_doomed(handler, &doom, &delivery);
+        self.wait_in_lane(Entry { doom: Some(doom), expires, ..Entry::new(delivery, handler, None) })
     }
 
     fn arrive(
@@ -192,6 +196,9 @@ impl Worker {
 
     /// Puts the head of a lane in line, unless it runs already: a batch has several of one lane.
     pub(super) fn enqueue(&mut self, id: u32) {
+        if self.repeats.is_some() && self.claim(id) {
+            return;
+        }
         if let Some(entry) = self.held.get(id).filter(|entry| entry.stage == Stage::Waiting) {
             self.setup.runners[entry.handler].enqueue(id, entry.solo, self.now);
         }

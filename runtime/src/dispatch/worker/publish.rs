@@ -13,6 +13,7 @@ use crate::{
     outcome::Outcome,
     outputs::{Reason, Rejection},
     policy::DeadLetterTo,
+    reply,
     scope::Scope,
     topic::Topic,
 };
@@ -67,6 +68,7 @@ impl Worker {
 
     /// Writes the dead letter of a delivery, and settles it when that is confirmed.
     pub(super) fn bury(&mut self, id: u32, reason: Reason, error: &str, attempts: u32) {
+        self.refuse(id, reason.as_str(), error);
         let Some(entry) = self.held.get(id) else { return };
         let Scope { handler, group, .. } = &*self.setup.runners[entry.handler].scope;
         let topic = match self.setup.runners[entry.handler].policy.dead_letter {
@@ -153,6 +155,9 @@ impl Worker {
     /// A publication failed: it is tried again, without running the handler; what can never succeed becomes a dead
     /// letter. A dead letter itself is tried for ever.
     pub(super) fn failed(&mut self, effect: Effect, error: Error) {
+        if reply::is_topic(effect.topic()) {
+            return self.unanswered(&effect, &error);
+        }
         let (group, topic) = (&self.setup.subscription.group, effect.topic());
         if effect.purpose == Purpose::Outputs && is_permanent(&error) && error.kind() != ErrorKind::Closed {
             let rejection = Rejection::new(Outcome::DeadLetter, Reason::PublishFailed, &effect.told(&error));

@@ -10,6 +10,9 @@ use crate::{
 
 impl Worker {
     pub(super) fn settle(&mut self, id: u32, end: End) {
+        if self.repeats.is_some() && self.conclude(id, end) {
+            return;
+        }
         let Some(entry) = self.held.remove(id) else { return };
         match end {
             End::Handled => {
@@ -20,6 +23,8 @@ impl Worker {
             }
             End::Discarded => self.tally.discarded += 1,
             End::DeadLettered => self.tally.dead_lettered += 1,
+            End::Repeated => self.tally.repeats += 1,
+            End::Expired => self.tally.expired += 1,
         }
         if !entry.is_settled && self.marks.settle(entry.delivery.token, entry.ticket) {
             self.settled.push(entry.delivery.token);
@@ -71,7 +76,7 @@ impl Worker {
             .held
             .iter()
             .filter(|(_, entry)| partitions.contains(entry.delivery.token.partition))
-            .filter(|(_, entry)| running_too || matches!(entry.stage, Stage::Waiting | Stage::Sleeping))
+            .filter(|(_, entry)| running_too || !entry.is_under_way())
             .map(|(id, _)| id)
             .collect();
         if gone.is_empty() {
@@ -86,6 +91,9 @@ impl Worker {
             runner.forget(|id| gone.contains(&id), gone.iter().filter(waits).count());
         }
         self.effects.forget(|id| gone.contains(&id));
+        if let Some(repeats) = &mut self.repeats {
+            repeats.errands.forget(|id| gone.contains(&id));
+        }
         let mut heads = Vec::new();
         for id in &gone {
             let Some(entry) = self.held.remove(*id) else { continue };

@@ -34,8 +34,9 @@ fn urls_name_a_broker_and_its_options() {
 
 #[test]
 fn defaults_are_those_of_the_design() {
-    let Memory { name, partitions, capacity, capacity_bytes, full_after, max_message } = Memory::default();
-    assert_eq!((name, partitions, capacity), (None, 4, 65_536));
+    let Memory { name, profile, partitions, capacity, capacity_bytes, full_after, max_message } =
+        Memory::default();
+    assert_eq!((name, profile, partitions, capacity), (None, None, 4, 65_536));
     assert_eq!((capacity_bytes, full_after, max_message), (67_108_864, Duration::from_secs(30), 1_048_576));
     assert_eq!(single().capabilities().max_message, 1_048_576);
 }
@@ -43,16 +44,16 @@ fn defaults_are_those_of_the_design() {
 #[test]
 fn everything_wrong_is_told_at_once() {
     let text =
-        problems("memory:a b?size=3&capacity=lots&partitions=0&full_after=30&profile=rabbitmq&capacity=5");
+        problems("memory:a b?size=3&capacity=lots&partitions=0&full_after=30&profile=rabbit&capacity=5");
     for part in [
         "7 problems",
         "name `a b`",
-        "option `size`: it is unknown; the options are partitions, capacity, capacity_bytes, full_after, max_message",
+        "option `size`: it is unknown; the options are profile, partitions, capacity, capacity_bytes, full_after, max_message",
         "option `capacity`: `lots` is not a number",
         "option `capacity`: it is given twice",
         "option `partitions`: it must be 1 to 1024",
         "option `full_after`: `30` is not a duration",
-        "option `profile`: profiles come in a later version: this one cannot behave like `rabbitmq`",
+        "option `profile`: `rabbit` is none of kafka, rabbitmq, nats, pulsar",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }

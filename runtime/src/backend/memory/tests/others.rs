@@ -116,7 +116,7 @@ fn nothing_shows_a_payload() {
     publish(&backend, "shop", "secret");
     let waiting = send(&backend, "shop", None, "secret");
     let taken = take(consumer.as_mut());
-    let shown = format!("{backend:?} {consumer:?} {waiting:?} {taken:?} {:?}", backend.broker);
+    let shown = format!("{backend:?} {consumer:?} {waiting:?} {taken:?} {:?}", backend.0.broker);
     assert!(!shown.contains("secret"), "{shown}");
     assert!(!shown.contains("115, 101, 99"), "{shown}");
     for part in ["others-debug", "billing", "shop"] {

@@ -259,3 +259,19 @@ fn giving_up_everything_counts_the_generation_up() {
         assert_eq!(before.token.generation + 1, after.token.generation);
     }
 }
+
+#[test]
+fn ten_thousand_topics_of_one_pattern_are_shared_evenly() {
+    let backend = connect(&Memory::new().partitions(2));
+    let all = subscription("g", "shop.*");
+    let mut first = consume(&backend, &all);
+    let mut second = join(&backend, &all);
+    for n in 0..10_000 {
+        publish(&backend, &format!("shop.t{n}"), "x");
+    }
+    let shares = |consumer: &dyn Consumer| format!("{consumer:?}").contains("partitions: 10000");
+    assert!(shares(first.as_ref()) && shares(second.as_ref()));
+    // Nothing was asked for back meanwhile.
+    let room = Room { count: 20_000, bytes: 1 << 30 };
+    assert_eq!(take_within(first.as_mut(), room).len() + take_within(second.as_mut(), room).len(), 10_000);
+}
