@@ -367,3 +367,29 @@ impl IntoBackend for Secretive {
         vars(&[("TYPEBUS_URL", url)])
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_practically_for_ever_stops_all_the_same_and_can_be_written_down() {
+    let config = vars(&[
+        ("TYPEBUS_TUNING_DRAIN", "213503982334d"),
+        ("TYPEBUS_TUNING_CLOSE", "213503982334d"),
+        ("TYPEBUS_TUNING_GAP", "9223372036854775807"),
+        ("TYPEBUS_TUNING_HELD_BYTES", "9223372036854775807"),
+        ("TYPEBUS_HANDLERS_WORK_TIMEOUT", "213503982334d"),
+    ]);
+    let journal = Journal::default();
+    let state = || (journal.clone(), Held::default());
+    let bus = Bus::<Worker>::builder().state(state()).config(config).connect("memory:").await.unwrap();
+    bus.publish(&Job::of("a", 1).does([Does::Take(50)])).await.unwrap();
+    let running = start(&bus).await;
+    patiently(running.stop()).await.unwrap();
+    assert_eq!(journal.beginnings(), [(1, 1)]);
+
+    let written = bus.effective().to_string();
+    let again =
+        Bus::<Worker>::builder().state(state()).config(toml(&written)).connect("memory:").await.unwrap();
+    let values = |bus: &Bus<Worker>| -> Vec<_> {
+        bus.effective().settings().iter().map(|setting| setting.value().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&bus));
+}
