@@ -26,7 +26,7 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// What is put into inputs.
     pub words: &'static [&'static str],
-    /// How often it is tried where nobody says more: about four seconds.
+    /// How often it is tried where nobody says more: some seconds.
     pub times: u64,
 }
 

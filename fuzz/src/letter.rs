@@ -8,7 +8,7 @@ use typebus::{
 /// Any message that somebody else might send: headers, perhaps a key, a payload.
 ///
 /// In a file it looks like HTTP: a line for each header, an empty line, and the payload. `@key: ann` is the key, and
-/// `@long: 20000` a header `long` with so many bytes. All of it are bytes, and whatever the bytes, they are a message.
+/// the first `@long: 20000` a header `long` with so many bytes. All of it are bytes, and whatever the bytes, they are a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Letter {
     /// The key; the last that is given.
@@ -48,6 +48,8 @@ impl Letter {
         let (name, value) = colon.map_or((line, &b""[..]), |at| (&line[..at], &line[at + 2..]));
         match name {
             b"@key" => self.key = Some(value.to_vec()),
+            // One is as good as many, and a broker takes it.
+            b"@long" if self.headers.iter().any(|(name, _)| name == b"long") => {}
             b"@long" => {
                 let length = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
                 let length = length.unwrap_or(0_usize).min(MOST);

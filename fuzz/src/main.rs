@@ -19,7 +19,7 @@ usage: fuzz [TARGET..] [--seed N] [--times N]
        fuzz TARGET --replay FILE
 
   --seed N       makes the inputs of an earlier run again; without it every run makes other ones
-  --times N      how often each target is tried; without it about four seconds each
+  --times N      how often each target is tried; without it for some seconds
   --keep         writes each input into `fuzz/artifacts` before it is tried: for those that kill the process
   --replay FILE  tries one input, and shows where it panics
 ";

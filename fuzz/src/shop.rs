@@ -62,6 +62,18 @@ pub(crate) struct Packed(pub(crate) Tree);
 #[event(topic = "shop.letters", name = "letter.sent", format = "cbor")]
 pub(crate) struct Sent(pub(crate) Tree);
 
+/// A request.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
+#[event(topic = "shop.quotes", name = "get.quote", reply = Quote)]
+pub(crate) struct GetQuote {
+    pub(crate) number: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Quote {
+    pub(crate) cents: u64,
+}
+
 /// All that serde has, nested in itself in each way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Tree {
@@ -145,6 +157,12 @@ async fn send(_: Sent, metadata: Metadata, log: State<Log>) {
     log.add(&metadata, None);
 }
 
+#[handler]
+async fn quote(asked: GetQuote, metadata: Metadata, log: State<Log>) -> Quote {
+    log.add(&metadata, None);
+    Quote { cents: asked.number.saturating_mul(100) }
+}
+
 #[handler(topic = "shop.audit")]
 async fn audit(event: AnyEvent, metadata: Metadata, log: State<Log>) {
     let _ = (event.is::<Placed>(), event.decode::<Placed>().is_ok(), event.decode::<Sent>().is_ok());
@@ -152,13 +170,15 @@ async fn audit(event: AnyEvent, metadata: Metadata, log: State<Log>) {
     log.add(&metadata, Some(event.payload()));
 }
 
-service! { pub(crate) Shop = "shop" { handles: [place, cancel, pay, pack, send, audit], state: [Log] } }
+service! { pub(crate) Shop = "shop" { handles: [place, cancel, pay, pack, send, quote, audit], state: [Log] } }
 
 /// What became of a message.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
     Handled(Arrival),
     Skipped,
+    /// A request for which nobody waits any more.
+    Expired,
     Dead(Reason),
 }
 
@@ -232,6 +252,7 @@ fn good(topic: &str) -> Letter {
         "shop.payments" => ("payment.made.v1", br#""Leaf""#),
         "shop.parcels" => ("parcel.packed.v1", b"\xa4Leaf"),
         "shop.letters" => ("letter.sent.v1", b"\x64Leaf"),
+        "shop.quotes" => ("get.quote.v1", br#"{"number":1}"#),
         _ => ("audited.v1", b"anything"),
     };
     Letter::with_payload(payload).header("ce_type", kind)
@@ -296,8 +317,8 @@ fn end(topic: &str, running: &Running, arrivals: &[Arrival], letters: &[DeadLett
             End::Dead(letter.reason())
         }
         (None, None) => {
-            assert_eq!((group.handled, group.skipped), (1, 1), "{group:?}");
-            End::Skipped
+            assert_eq!((group.handled, group.skipped + group.expired), (1, 1), "{group:?}");
+            if group.skipped == 1 { End::Skipped } else { End::Expired }
         }
         (Some(arrival), Some(letter)) => panic!("it was handled and is dead: {arrival:?} {letter:?}"),
     }

@@ -7,6 +7,7 @@ mod compiler_page;
 mod cost;
 #[cfg(test)]
 mod documents;
+mod fuzz;
 mod hello;
 mod package;
 mod protobuf;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    arrows, hello, package, protobuf,
+    arrows, fuzz, hello, package, protobuf,
     shell::{Shell, Tests},
     tools, webhooks,
 };
@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Test,
     /// What threads share holds in every order in which they may meet
     Loom,
+    /// Whatever others write ends as is promised: some thousand inputs for each decoder
+    Fuzz,
     /// `hello` needs less than 60 crates and no C, and it runs
     Hello,
     /// `protobuf` reads what it writes
@@ -71,6 +73,7 @@ impl Step {
                 let test = shell.cargo(["test", "-p", "typebus", "--lib", "--release", "loom_"]);
                 return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();
             }
+            Self::Fuzz => return fuzz::check(shell),
             Self::Hello => hello::check(shell)?,
             Self::Protobuf => protobuf::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
