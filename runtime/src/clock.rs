@@ -4,9 +4,6 @@ use std::{ops::Add, time::Duration};
 
 use tokio::time::Instant;
 
-/// Longer than anybody waits. To a moment of tokio's a duration may be added that is no longer, and any other may not.
-pub(crate) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
 /// A point in time, in nanoseconds since the origin of its [`Clock`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Moment(u64);

@@ -22,8 +22,8 @@ use self::mount::Mounts;
 use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
-    clock::FOR_EVER,
     dispatch::{Conditions, Control, Counters, Worker},
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
     plan::Wiring,
     readiness::{Health, Readiness},

@@ -338,9 +338,10 @@ async fn no_secret_is_shown() {
         "url = \"kafka://u:hunter2@h?sasl=hunter2\"\npassword = \"hunter2\"\n[hunter]\ntoken = \"hunter2\"",
     );
     let unfit = toml("url = [\"hunter2\"]");
+    let mistaken = vars(&[("TYPEBUS_URL", "memory://u:hunter2@h")]);
     let build = || Bus::<Worker>::builder().state((Journal::default(), Held::default()));
     let mut shown = String::new();
-    for config in [config, file, unfit] {
+    for config in [config, file, unfit, mistaken] {
         let builder = build().config(config.clone());
         shown += &format!("{config:?} {builder:?} {:?}", config.problems());
         let error = builder.connect(&config).await.unwrap_err();

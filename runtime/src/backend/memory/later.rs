@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backend::{Confirmation, Delivery, Intake, Message, Position, Room},
-    clock::FOR_EVER,
+    duration::FOR_EVER,
 };
 
 /// Messages that are not visible yet, by when they are to be, then in the order of publishing.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     backend::{Outgoing, Publishing, SendOptions, Sender, Topic},
-    clock::FOR_EVER,
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
     topic,
 };

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     backend::{Confirmation, Message, Outgoing, Position, Publishing, Sender, Topic},
-    clock::FOR_EVER,
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
 };
 
