@@ -2,6 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+/// Longer than anybody waits. To a moment of tokio's a duration may be added that is no longer, and any other may not.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads `10s`.

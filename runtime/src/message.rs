@@ -535,11 +535,22 @@ impl MessageBuilder {
     /// A repeated attribute or one that is not text is noted as the message's [`defect`](Message::defect), so that
     /// the dispatch can dead-letter it; it never stops a subscription. Values of other headers may be any bytes.
     pub fn wire_header(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
-        let Some(attribute) = wire_attribute(name) else {
-            if std::str::from_utf8(name).is_err() {
-                self.traits.note(Defect::Name);
+        self.foreign(match wire_attribute(name) {
+            Some(attribute) => Header::Attribute(attribute, value),
+            None => Header::Plain(name, value),
+        })
+    }
+
+    /// Adds what stands in a message that others wrote, and notes what is wrong with it.
+    pub(crate) fn foreign(&mut self, header: Header<'_>) -> &mut Self {
+        let (attribute, value) = match header {
+            Header::Attribute(attribute, value) => (attribute, value),
+            Header::Plain(name, value) => {
+                if std::str::from_utf8(name).is_err() {
+                    self.traits.note(Defect::Name);
+                }
+                return self.header(name, value);
             }
-            return self.header(name, value);
         };
         let mut written = Headers { rest: &self.data[self.key_end..] };
         let earlier = written.find_map(|header| match header {

@@ -139,7 +139,7 @@ impl Policy {
 /// How much a subscription may have taken and not settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Deliveries taken and not settled.
+    /// Deliveries taken and not settled, 1 to 1,000,000: there is a place for each from the start.
     pub held: usize,
     /// Their bytes.
     pub held_bytes: usize,

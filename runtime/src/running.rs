@@ -23,6 +23,7 @@ use crate::{
     backend::{BoxFuture, Consumer, Subscription},
     bus::{Core, Runs},
     dispatch::{Conditions, Control, Counters, Worker},
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
     plan::Wiring,
     readiness::{Health, Readiness},
@@ -427,7 +428,8 @@ async fn close(inner: Arc<Inner>) {
     for core in &inner.cores {
         // The workers may have used up their part; together they keep to the hard cap.
         let Tuning { drain, close, .. } = core.tuning;
-        let until = (stopping + drain + close).min(Instant::now() + close);
+        let cap = stopping + drain.saturating_add(close).min(FOR_EVER);
+        let until = cap.min(Instant::now() + close.min(FOR_EVER));
         // What the hooks publish is confirmed too, so half of the time is left for that.
         let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
         if let Err(error) = core.hooks.run_stop(core.service.name, half).await {

@@ -68,6 +68,14 @@ impl Tuning {
         let hasty = self.request_timeout.is_zero().then(|| {
             crate::Problem::new("`request_timeout`", "is 0, so no reply could come in time; say more")
         });
-        zero.map(|(name, _)| problem(&format!("`limits.{name}`"))).chain(workers).chain(hasty).collect()
+        let many = (held > MAX_HELD).then(|| {
+            let text = format!("is {held}, and each takes memory from the start; say at most {MAX_HELD}");
+            crate::Problem::new("`limits.held`", text)
+        });
+        let zero = zero.map(|(name, _)| problem(&format!("`limits.{name}`")));
+        zero.chain(many).chain(workers).chain(hasty).collect()
     }
 }
+
+/// The most deliveries that a subscription can hold.
+const MAX_HELD: usize = 1_000_000;

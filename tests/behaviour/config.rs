@@ -338,9 +338,10 @@ async fn no_secret_is_shown() {
         "url = \"kafka://u:hunter2@h?sasl=hunter2\"\npassword = \"hunter2\"\n[hunter]\ntoken = \"hunter2\"",
     );
     let unfit = toml("url = [\"hunter2\"]");
+    let mistaken = vars(&[("TYPEBUS_URL", "memory://u:hunter2@h")]);
     let build = || Bus::<Worker>::builder().state((Journal::default(), Held::default()));
     let mut shown = String::new();
-    for config in [config, file, unfit] {
+    for config in [config, file, unfit, mistaken] {
         let builder = build().config(config.clone());
         shown += &format!("{config:?} {builder:?} {:?}", config.problems());
         let error = builder.connect(&config).await.unwrap_err();
@@ -366,4 +367,30 @@ impl IntoBackend for Secretive {
         let url = "kafka://me:hunter2@host:9092/x?sasl.password=hunter2&linger=5&token=hunter2";
         vars(&[("TYPEBUS_URL", url)])
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_practically_for_ever_stops_all_the_same_and_can_be_written_down() {
+    let config = vars(&[
+        ("TYPEBUS_TUNING_DRAIN", "213503982334d"),
+        ("TYPEBUS_TUNING_CLOSE", "213503982334d"),
+        ("TYPEBUS_TUNING_GAP", "9223372036854775807"),
+        ("TYPEBUS_TUNING_HELD_BYTES", "9223372036854775807"),
+        ("TYPEBUS_HANDLERS_WORK_TIMEOUT", "213503982334d"),
+    ]);
+    let journal = Journal::default();
+    let state = || (journal.clone(), Held::default());
+    let bus = Bus::<Worker>::builder().state(state()).config(config).connect("memory:").await.unwrap();
+    bus.publish(&Job::of("a", 1).does([Does::Take(50)])).await.unwrap();
+    let running = start(&bus).await;
+    patiently(running.stop()).await.unwrap();
+    assert_eq!(journal.beginnings(), [(1, 1)]);
+
+    let written = bus.effective().to_string();
+    let again =
+        Bus::<Worker>::builder().state(state()).config(toml(&written)).connect("memory:").await.unwrap();
+    let values = |bus: &Bus<Worker>| -> Vec<_> {
+        bus.effective().settings().iter().map(|setting| setting.value().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&bus));
 }

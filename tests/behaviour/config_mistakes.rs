@@ -223,3 +223,13 @@ async fn at_most_once_has_no_retries_to_configure() {
 async fn once(_: Cancelled) {}
 
 service! { Once = "once" { handles: [once] } }
+
+#[tokio::test]
+async fn more_than_there_is_memory_for_is_refused_and_not_tried() {
+    let config = vars(&[("TYPEBUS_TUNING_HELD", "1000001"), ("TYPEBUS_TUNING_GAP", "9223372036854775808")]);
+    let expected = [
+        ["`TYPEBUS_TUNING_GAP`", "`9223372036854775808` is not a whole number from 1 to 9223372036854775807"],
+        ["`limits.held`", "is 1000001, and each takes memory from the start; say at most 1000000"],
+    ];
+    assert_problems(&refused(config).await, &expected);
+}

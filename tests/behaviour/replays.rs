@@ -6,7 +6,7 @@ use std::{
 };
 
 use typebus::{DeadLetter, ErrorKind, Reason, prelude::*, testing::Foreign};
-use typebus_tests::{Ends, Placed, Seen, broker, caught_up, letters, patiently};
+use typebus_tests::{Ends, Paid, Placed, Seen, broker, caught_up, letters, patiently};
 
 /// Which orders fail, and how often they were handled.
 #[derive(Clone, Default)]
@@ -239,4 +239,53 @@ async fn headers_of_a_dead_letter_are_believed_only_where_replays_arrive() {
     let reasons: Vec<_> = letters(&bus, "billing").await.iter().map(DeadLetter::reason).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert_eq!(by_topic(&running)["dead.billing.redrive"], Ends { dead_lettered: 2, ..Ends::NONE });
+}
+
+#[handler(topic = "shop.payments", dead_letter = discard)]
+async fn collect(_: Paid) {}
+
+#[handler]
+async fn pack(_: Placed) {}
+
+service! { Packing = "packing" { handles: [collect, pack], publishes: [Paid, Placed] } }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_wrong_with_a_message_still_is_when_it_is_replayed() {
+    let url = broker();
+    let bus = Bus::<Packing>::builder().connect(&url).await.unwrap();
+    let foreign = Foreign::connect(&url).unwrap();
+    let order = r#"{"number":1,"customer":"ann"}"#;
+    let bad: [&[(&str, &[u8])]; 4] = [
+        &[("ce_type", b"order.placed.v1"), ("ce_type", b"order.lost.v1")],
+        &[("ce_type", b"order.placed.v1"), ("ce_id", b"\xff\xfe")],
+        &[("content-type", b"application/json"), ("ce_datacontenttype", b"text/plain")],
+        // A structured event without an event.
+        &[("content-type", b"application/cloudevents+json")],
+    ];
+    for headers in bad {
+        let message = foreign.message("shop.orders").payload(order);
+        headers.iter().fold(message, |m, (name, value)| m.header(name, value)).send().await.unwrap();
+    }
+    let running = bus.start().await.unwrap();
+    caught_up(&running).await;
+    let said = |letters: &[DeadLetter]| -> Vec<_> {
+        let said =
+            |letter: &DeadLetter| (letter.reason(), letter.error().to_owned(), letter.handler().to_owned());
+        letters.iter().map(said).collect()
+    };
+    let before = letters(&bus, "packing").await;
+    assert_eq!(before.len(), bad.len(), "{before:?}");
+    assert_eq!(bus.dead_letters("packing").replay_all().await.unwrap(), bad.len());
+    caught_up(&running).await;
+    // Under the name of a handler of its topic, not of the first of the group, whose dead letters are discarded.
+    assert_eq!(by_topic(&running)["dead.packing.redrive"], Ends { dead_lettered: 4, ..Ends::NONE });
+    let after = letters(&bus, "packing").await;
+    assert_eq!(said(&before), said(&after));
+    assert!(after.iter().all(|letter| (letter.handler(), letter.redriven()) == ("pack", 1)), "{after:?}");
+
+    // What is forged to come from a topic that the group does not have is kept, too.
+    let nobodys = foreign.message("dead.packing.redrive").header("typebus-origin-topic", "town.hall");
+    nobodys.header("ce_type", "order.placed.v1").payload(order).send().await.unwrap();
+    caught_up(&running).await;
+    assert_eq!(letters(&bus, "packing").await.len(), bad.len() + 1);
 }

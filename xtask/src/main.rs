@@ -8,6 +8,7 @@ mod cost;
 #[cfg(test)]
 mod documents;
 mod examples;
+mod fuzz;
 mod hello;
 mod package;
 mod report;

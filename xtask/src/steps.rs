@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    arrows, examples, hello, package,
+    arrows, examples, fuzz, hello, package,
     shell::{Shell, Tests},
     tools, webhooks,
 };
@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Test,
     /// What threads share holds in every order in which they may meet
     Loom,
+    /// Whatever others write ends as is promised: some thousand inputs for each decoder
+    Fuzz,
     /// `hello` needs less than 60 crates and no C, and it runs
     Hello,
     /// The small examples print what they always print
@@ -60,9 +62,12 @@ impl Step {
                 let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 shell.cargo(all).run()?;
                 // None is what `hello` is built with; each alone and all together are what others choose.
-                let one_by_one = ["anyhow", "cbor", "metrics", "msgpack", "opentelemetry", "redb", "test", "toml"];
+                let one_by_one =
+                    ["anyhow", "cbor", "metrics", "msgpack", "opentelemetry", "redb", "test", "toml"];
                 for feature in one_by_one {
-                    shell.cargo(["check", "--quiet", "-p", "typebus", "--lib", "--features", feature]).run()?;
+                    shell
+                        .cargo(["check", "--quiet", "-p", "typebus", "--lib", "--features", feature])
+                        .run()?;
                 }
                 let every = ["clippy", "-p", "typebus", "--all-targets", "--all-features"];
                 shell.cargo(every).args(["--", "-D", "warnings"]).run()?;
@@ -76,6 +81,7 @@ impl Step {
                 let test = shell.cargo(["test", "-p", "typebus", "--lib", "--release", "loom_"]);
                 return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();
             }
+            Self::Fuzz => return fuzz::check(shell),
             Self::Hello => hello::check(shell)?,
             Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,

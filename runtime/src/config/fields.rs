@@ -34,6 +34,9 @@ impl fmt::Display for Raw {
     }
 }
 
+/// As much as TOML can say, so that what is in force can be written down.
+const MOST: u64 = i64::MAX as u64;
+
 impl Raw {
     fn number(&self, max: u64) -> Result<u64, String> {
         let number = match self {
@@ -50,7 +53,7 @@ impl Raw {
     }
 
     fn size(&self) -> Result<usize, String> {
-        let number = self.number(u64::try_from(usize::MAX).unwrap_or(u64::MAX))?;
+        let number = self.number(MOST)?;
         usize::try_from(number).map_err(|_| format!("{self} is too large"))
     }
 
@@ -248,7 +251,7 @@ impl TuningField {
         match self {
             Self::Held => *held = raw.size()?,
             Self::HeldBytes => *held_bytes = raw.size()?,
-            Self::Gap => *gap = raw.number(u64::MAX)?,
+            Self::Gap => *gap = raw.number(MOST)?,
             Self::Drain => *drain = raw.duration()?,
             Self::Close => *close = raw.duration()?,
             Self::RevokeGrace => *revoke_grace = raw.duration()?,

@@ -88,9 +88,9 @@ fn copy(message: &Message, keep: impl Fn(&[u8]) -> bool) -> MessageBuilder {
     }
     for header in message.headers() {
         match header {
-            Header::Attribute(attribute, value) => _ = builder.attribute(attribute, value),
-            Header::Plain(name, value) if keep(name) => _ = builder.header(name, value),
-            Header::Plain(..) => {}
+            Header::Plain(name, _) if !keep(name) => {}
+            // What was wrong with them still is.
+            Header::Attribute(..) | Header::Plain(..) => _ = builder.foreign(header),
         }
     }
     builder

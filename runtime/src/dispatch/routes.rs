@@ -10,6 +10,7 @@ use crate::{
     handler::HandlerDescriptor,
     message::Opening,
     outputs::Reason,
+    policy::DeadLetterTo,
     structured, template,
     topic::{Topic, is_pattern, matches},
 };
@@ -26,8 +27,8 @@ pub(crate) enum Route {
     Request(usize, &'static EventDescriptor),
     /// It is a structured CloudEvent, and goes on as the same in binary mode.
     Unfolded(Box<Unfolded>),
-    /// Its event is not the group's.
-    Unhandled,
+    /// Its event is not the group's. If that is a dead letter, then under the name of this handler.
+    Unhandled(usize),
     /// It is handled by this handler, but not in this version: a newer one than all that are read, or one between.
     Unread(usize, Box<Unread>),
     /// It can go nowhere but to the dead letters, under the name of this handler.
@@ -83,6 +84,8 @@ pub(crate) struct Part {
 struct Table {
     kinds: Vec<Kind>,
     any: Option<usize>,
+    /// The first handler of the topic's subscription: what no handler takes dies under its name.
+    first: usize,
     /// The only event known on the topic, in its oldest version.
     sole: Option<&'static EventDescriptor>,
 }
@@ -129,7 +132,7 @@ impl Routes {
         }
         match self.by_topic.get(&delivery.topic) {
             Some(table) => table.resolve(delivery),
-            None => Route::Unhandled,
+            None => Route::Unhandled(0),
         }
     }
 }
@@ -145,7 +148,7 @@ impl Kind {
 
 impl Table {
     fn new(parts: &[Part], topic: &Topic, known: &[&'static EventDescriptor]) -> Self {
-        let mut table = Self::default();
+        let mut table = Self { first: first(parts, topic), ..Self::default() };
         for Part { filter, handlers } in parts.iter().filter(|part| matches(&part.filter, topic)) {
             for (at, handler) in handlers {
                 if handler.any && handler.topic.is_some_and(|pattern| matches(pattern.text(), topic)) {
@@ -190,7 +193,7 @@ impl Table {
     #[cold]
     fn look_at_headers(&self, message: &Message) -> Route {
         if message.defect().is_some() || !message.has_few_headers() {
-            return bad_headers(message);
+            return self.bad_headers(message);
         }
         self.look_closer(message)
     }
@@ -200,7 +203,7 @@ impl Table {
     fn look_closer(&self, message: &Message) -> Route {
         match structured::unfold(message) {
             Some(Ok(unfolded)) => return self.unfolded(unfolded),
-            Some(Err(error)) => return Route::Doomed(0, Box::new(Doom::new(Reason::Undecodable, error))),
+            Some(Err(error)) => return self.doomed(Reason::Undecodable, error),
             None => {}
         }
         let Some(kind) = message.attribute(Attribute::Type) else { return self.untyped() };
@@ -218,7 +221,7 @@ impl Table {
             }
             return Route::Unread(*handler, Box::new(Unread { name: name.to_owned(), version, error }));
         }
-        self.any.map_or(Route::Unhandled, |handler| Route::Handler(handler, None))
+        self.any.map_or(Route::Unhandled(self.first), |handler| Route::Handler(handler, None))
     }
 
     /// Where a structured CloudEvent goes in binary mode. That is not unfolded again.
@@ -228,7 +231,7 @@ impl Table {
             Route::Request(handler, event) => (handler, Fate::Request(event)),
             Route::Unread(handler, unread) => (handler, Fate::Unread(*unread)),
             Route::Doomed(handler, doom) => (handler, Fate::Doomed(doom)),
-            other @ (Route::Unfolded(_) | Route::Unhandled) => return other,
+            other @ (Route::Unfolded(_) | Route::Unhandled(_)) => return other,
         };
         Route::Unfolded(Box::new(Unfolded { message, handler, fate }))
     }
@@ -254,29 +257,45 @@ impl Table {
         match (sole, self.any, self.sole) {
             (Some(kind), ..) => kind.route(),
             (None, Some(handler), sole) => Route::Handler(handler, sole),
-            (None, None, Some(_)) => Route::Unhandled,
+            (None, None, Some(_)) => Route::Unhandled(self.first),
             (None, None, None) => {
                 let text = "the message has no `type`, and its topic carries several events".to_owned();
-                Route::Doomed(0, Box::new(Doom::new(Reason::NoType, text)))
+                self.doomed(Reason::NoType, text)
             }
         }
     }
+
+    #[cold]
+    fn bad_headers(&self, message: &Message) -> Route {
+        let text = message.defect().map_or_else(
+            || {
+                let (count, bytes) = (message.header_count(), message.header_bytes());
+                format!(
+                    "{count} headers of {bytes} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} are read"
+                )
+            },
+            |defect| defect.to_string(),
+        );
+        self.doomed(Reason::Headers, text)
+    }
+
+    fn doomed(&self, reason: Reason, error: String) -> Route {
+        Route::Doomed(self.first, Box::new(Doom::new(reason, error)))
+    }
+}
+
+/// Of the subscription that receives the topic. A replay from a topic that the group has left is not to be lost under the
+/// name of a handler that wants no dead letters.
+fn first(parts: &[Part], topic: &Topic) -> usize {
+    let keeps =
+        |(_, handler): &&(usize, &HandlerDescriptor)| handler.policy.dead_letter != DeadLetterTo::Discard;
+    let here = parts.iter().find(|part| matches(&part.filter, topic)).and_then(|part| part.handlers.first());
+    let any = || parts.iter().flat_map(|part| &part.handlers).find(keeps);
+    here.or_else(any).map_or(0, |(number, _)| *number)
 }
 
 /// An event, or the oldest version that it is made from.
 fn oldest(event: &'static EventDescriptor) -> &'static EventDescriptor {
     let older = event.upcasts.iter().map(oldest);
     older.chain([event]).min_by_key(|event| event.version).unwrap_or(event)
-}
-
-#[cold]
-fn bad_headers(message: &Message) -> Route {
-    let text = message.defect().map_or_else(
-        || {
-            let (count, bytes) = (message.header_count(), message.header_bytes());
-            format!("{count} headers of {bytes} bytes; at most {MAX_HEADERS} of {MAX_HEADER_BYTES} are read")
-        },
-        |defect| defect.to_string(),
-    );
-    Route::Doomed(0, Box::new(Doom::new(Reason::Headers, text)))
 }

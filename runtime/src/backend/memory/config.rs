@@ -206,7 +206,9 @@ impl Memory {
         let partitions = (!(1..=MAX_PARTITIONS).contains(&self.partitions))
             .then(|| Problem::new(option("partitions"), format!("it must be 1 to {MAX_PARTITIONS}")));
         let name = self.name.as_deref().filter(|name| !is_name(name)).map(|name| {
-            Problem::new(format!("the name `{name}`"), "a name is 1 to 100 letters, digits, `_`, `-` and `.`")
+            // Of a URL that was meant for another broker it may be a password.
+            let place = if name.contains('@') { "the name".to_owned() } else { format!("the name `{name}`") };
+            Problem::new(place, "a name is 1 to 100 letters, digits, `_`, `-` and `.`")
         });
         [
             name,

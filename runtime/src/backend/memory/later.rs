@@ -15,7 +15,10 @@ use super::{
     profile::{Lease, Positions},
     wakes::Wakes,
 };
-use crate::backend::{Confirmation, Delivery, Intake, Message, Position, Room};
+use crate::{
+    backend::{Confirmation, Delivery, Intake, Message, Position, Room},
+    duration::FOR_EVER,
+};
 
 /// Messages that are not visible yet, by when they are to be, then in the order of publishing.
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ impl State {
         if let Some(identity) = how.identity.take() {
             self.streams.remember(&self.channels[channel].name, identity, confirmation);
         }
-        let due = Instant::now() + delay.min(super::publish::FOR_EVER);
+        let due = Instant::now() + delay.min(FOR_EVER);
         let key = (due, self.next_id());
         self.later.delayed.insert(key, Delayed { channel, message, how });
         self.odd = true;

@@ -13,12 +13,13 @@ use super::{
     later::How,
     log::Dates,
     profile::{Nature, Unrouted},
-    publish::{Door, FOR_EVER, not_exact, too_large},
+    publish::{Door, not_exact, too_large},
     streams::identity,
     wakes::Wakes,
 };
 use crate::{
     backend::{Outgoing, Publishing, SendOptions, Sender, Topic},
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
     topic,
 };

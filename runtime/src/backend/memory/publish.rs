@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::{
@@ -23,6 +22,7 @@ use super::{
 };
 use crate::{
     backend::{Confirmation, Message, Outgoing, Position, Publishing, Sender, Topic},
+    duration::FOR_EVER,
     error::{Error, ErrorKind, Result},
 };
 
@@ -171,7 +171,6 @@ impl State {
             Waiting { ticket, door: door.id, message, how, answer: sender, _open: door.waiting.subscribe() };
         self.channels[channel].waiting.push_back(waiting);
         self.crowd(channel);
-        // tokio would overflow with a patience that is practically for ever.
         let deadline = Instant::now() + self.bound.full_after.min(FOR_EVER);
         Waiter { broker: broker.clone(), topic, ticket, answer }.wait(deadline)
     }
@@ -317,8 +316,6 @@ impl Drop for Waiter {
         }
     }
 }
-
-pub(super) const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 pub(super) fn too_large(topic: &Topic, size: usize, limit: usize) -> Error {
     error(

@@ -75,7 +75,7 @@ impl Worker {
             Route::Doomed(handler, doom) => (handler, None, doom),
             Route::Unread(handler, unread) => (handler, None, Box::new(self.hold_back(handler, *unread))),
             Route::Unfolded(unfolded) => return self.take_unfolded(delivery, *unfolded),
-            Route::Unhandled => match self.setup.unhandled {
+            Route::Unhandled(handler) => match self.setup.unhandled {
                 Unhandled::Skip => {
                     self.tally.skipped += 1;
                     if self.observing.is_some() {
@@ -86,7 +86,7 @@ impl Worker {
                 }
                 Unhandled::DeadLetter => {
                     let error = format!("group {} does not handle it", self.setup.subscription.group);
-                    (0, None, Box::new(Doom::new(Reason::Unhandled, error)))
+                    (handler, None, Box::new(Doom::new(Reason::Unhandled, error)))
                 }
                 Unhandled::Stop => return Err(self.unhandled(delivery)),
             },
