@@ -57,8 +57,8 @@ async fn main() -> typebus::Result<()> {
         dead.discard(&letter).await?;
     }
     bank.0.store(true, Ordering::Relaxed);
-    println!("replayed {}", dead.replay_all().await?);
+    let replayed = dead.replay_all().await?;
     running.caught_up().await?;
-    println!("left {}", dead.list().collect().await?.len());
+    println!("replayed {replayed}, and {} are left", dead.list().collect().await?.len());
     running.stop().await
 }

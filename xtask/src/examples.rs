@@ -12,8 +12,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "o-1 is dead after 3 attempts: the bank does not answer\n\
          o-2 is dead after 1 attempts: there is nothing to charge\n\
          charged 995 for o-1, replay 1\n\
-         replayed 1\n\
-         left 0\n",
+         replayed 1, and 0 are left\n",
     ),
 ];
 
