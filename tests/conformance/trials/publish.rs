@@ -121,18 +121,20 @@ async fn largest(world: &World) -> Verdict {
         let event = Padded { key: "k".repeat(1_000), pad: "x".repeat(bytes) };
         process.bus.publish(&event).header("pad", "h".repeat(10_000))
     };
-    let (mut fits, mut too_large) = (limit - 48 * 1024, limit);
-    while too_large - fits > 1 {
-        let bytes = usize::midpoint(fits, too_large);
-        match send(bytes).prepare() {
-            Ok(_) => fits = bytes,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-                too_large = bytes;
-            }
-        }
-    }
-    assert_eq!(send(too_large).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    // The error says how large it is, and how large it may be; so what fits is known to the byte.
+    let error = send(limit).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    let text = error.to_string();
+    let number = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>().parse::<usize>();
+    let (size, most) = text
+        .split_once(" bytes with key")
+        .and_then(|(before, after)| {
+            let most = after.split_once("takes at most ")?.1.split(' ').next()?;
+            Some((number(before.rsplit(' ').next()?).ok()?, number(most).ok()?))
+        })
+        .unwrap_or_else(|| panic!("it does not say how large: {text}"));
+    let fits = limit - (size - most);
+    assert_eq!(send(fits + 1).await.unwrap_err().kind(), ErrorKind::TooLarge);
     send(fits).await.expect("the largest that is not refused fits");
     assert!(fits > limit - 40 * 1024, "{fits} of {limit}");
     let running = process.start().await;
