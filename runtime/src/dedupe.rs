@@ -66,7 +66,7 @@ pub struct Claim {
     pub name: String,
     /// The event's id; topic, partition and position for a foreign one without id.
     pub id: String,
-    /// Which bus asks. Unique in the world.
+    /// Which delivery asks, at which bus. Unique in the world; the same for every attempt at the delivery.
     pub owner: String,
     /// How long the claim lasts unless it is renewed: the handler's timeout, and 10 s.
     pub lease: Duration,

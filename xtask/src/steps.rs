@@ -20,7 +20,7 @@ pub(crate) enum Step {
     Clippy,
     /// Documentation without warnings
     Docs,
-    /// Unit, property, behaviour, compile-fail, example and doc tests
+    /// Unit, property, behaviour, compile-fail, example and doc tests, and the table of trial by backend
     Test,
     /// What threads share holds in every order in which they may meet
     Loom,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{End, Worker};
 use crate::{
+    backend::Delivery,
     dedupe::{Begun, Claim, DedupeStore},
     dispatch::{
         conditions::Condition,
@@ -67,7 +68,11 @@ impl Worker {
         let runner = &self.setup.runners[entry.handler];
         let lease = runner.policy.timeout.unwrap_or_default() + MARGIN;
         let window = runner.policy.dedupe.unwrap_or_default();
-        let claim = Claim::new(&entry.delivery, entry.event, &runner.scope, &repeats.owner, lease, window);
+        // One delivery is one owner: of two that carry one fact at the same bus, the second waits for the first. Without
+        // the generation, so that what was lost, and is not run any more, may begin again where it has the same place.
+        let Delivery { topic, token, .. } = &entry.delivery;
+        let owner = format!("{} {topic} {} {}", repeats.owner, token.partition, token.position);
+        let claim = Claim::new(&entry.delivery, entry.event, &runner.scope, &owner, lease, window);
         repeats.errands.ask(id, ask, &repeats.store, claim);
     }
 

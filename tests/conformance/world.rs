@@ -1,0 +1,117 @@
+//! What a trial works with: a broker of its own, and processes that are connected to it.
+
+use std::sync::Arc;
+
+use typebus::{
+    Bus, IntoBackend, NoState, Running, Service, StateOf, Tuning,
+    backend::{Backend, Capabilities},
+    testing::Foreign,
+};
+
+use crate::{
+    backends::{Broker, Connection, Entry, Harm, Nature},
+    careless::{Careless, Shared},
+    slip::Slip,
+    trials,
+};
+
+pub(crate) struct World {
+    entry: &'static Entry,
+    broker: Box<dyn Broker>,
+    slip: Option<Slip>,
+    shared: Arc<Shared>,
+}
+
+/// A process: its connection, and its bus.
+pub(crate) struct Process<S> {
+    pub(crate) bus: Bus<S>,
+    pub(crate) harm: Arc<dyn Harm>,
+}
+
+impl World {
+    pub(crate) fn new(entry: &'static Entry, slip: Option<Slip>) -> Self {
+        Self { entry, broker: (entry.open)(), slip, shared: Arc::default() }
+    }
+
+    /// The same with a broker that nobody has used.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.entry, self.slip)
+    }
+
+    /// Random numbers, of the seed of this run; for a counterpart always the same, so that it is caught or is not.
+    pub(crate) fn random(&self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(if self.slip.is_some() { 1 } else { trials::seed() })
+    }
+
+    /// Whether this is the counterpart with this mistake.
+    pub(crate) fn slips(&self, slip: Slip) -> bool {
+        self.slip == Some(slip)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    pub(crate) const fn nature(&self) -> &Nature {
+        &self.entry.nature
+    }
+
+    pub(crate) const fn at_least(&self) -> Capabilities {
+        self.entry.at_least
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.connect().backend.capabilities()
+    }
+
+    /// Everything that was settled, by consumer and token, with repeats.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// A connection, careless if this world is.
+    pub(crate) fn connect(&self) -> Connection {
+        let Connection { backend, harm } = self.broker.connect();
+        let backend = Careless::new(backend, self.slip, Arc::clone(&self.shared));
+        Connection { backend: Arc::new(backend), harm }
+    }
+
+    /// A process with a service that is not at work yet.
+    pub(crate) async fn process<S: Service + StateOf<T>, T>(&self, state: T) -> Process<S> {
+        self.tuned(state, Tuning::default()).await
+    }
+
+    /// The same with other constants.
+    pub(crate) async fn tuned<S: Service + StateOf<T>, T>(&self, state: T, tuning: Tuning) -> Process<S> {
+        let Connection { backend, harm } = self.connect();
+        let bus = Bus::<S>::builder().state(state).tuning(tuning).connect(backend).await.unwrap();
+        Process { bus, harm }
+    }
+
+    /// A process without state.
+    pub(crate) async fn stateless<S: Service + StateOf<NoState>>(&self) -> Process<S> {
+        let Connection { backend, harm } = self.connect();
+        Process { bus: Bus::<S>::builder().connect(backend).await.unwrap(), harm }
+    }
+
+    /// What the start-up of a service says.
+    pub(crate) async fn refuses<S: Service + StateOf<NoState>>(&self) -> Option<typebus::Error> {
+        Bus::<S>::builder().connect(self.connect().backend).await.err()
+    }
+
+    /// A producer that knows nothing of us.
+    pub(crate) fn foreign(&self) -> Foreign {
+        Foreign::connect(self.connect().backend.into_backend().unwrap()).unwrap()
+    }
+
+    /// A bare backend, for trials of the contract.
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
+        self.connect().backend
+    }
+}
+
+impl<S: Service> Process<S> {
+    pub(crate) async fn start(&self) -> Running {
+        self.bus.start().await.unwrap()
+    }
+}
