@@ -74,6 +74,27 @@ fn the_promises_hold_in_random_histories() {
     }
 }
 
+/// The checks are worth something: each careless broker or dispatch is caught by the check of the promise that it
+/// breaks, and soon.
+#[test]
+fn every_sabotage_is_caught() {
+    let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or_else(|| fastrand::u64(..1 << 40));
+    println!("simulation: sabotage from the seed {base} on");
+    println!("  {:<24}promise  caught after  at most", "mistake");
+    let mut missed = Vec::new();
+    for (slip, promise, most) in sabotage::SLIPS {
+        let breaks = |seed| {
+            let problems = play::play(&History::of(seed), Some(slip)).problems();
+            problems.iter().any(|problem| problem.promise == promise)
+        };
+        let caught = (1..=most).find(|number| breaks(base + *number as u64));
+        let after = caught.map_or_else(|| "-".to_owned(), |caught| caught.to_string());
+        println!("  {:<24}{promise:>7}  {after:>12}  {most:>7}", format!("{slip:?}"));
+        missed.extend(caught.is_none().then_some(slip));
+    }
+    assert_eq!(missed, [], "not caught");
+}
+
 /// Plays one history, and fails with the shortest part of it that still breaks a promise.
 fn fail_if_broken(seed: u64) {
     let history = History::of(seed);

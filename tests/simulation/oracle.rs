@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 use typebus::{
-    ErrorKind, GroupStats, Result,
+    GroupStats, Result,
     backend::{Attribute, Confirmation, Delivery, Limits, Message, Order, Outgoing, Partitions, Sender, Token},
 };
 
@@ -44,8 +44,8 @@ pub(super) struct State {
     done: HashSet<(&'static str, usize)>,
     /// Replays to a group that were confirmed.
     replayed: Vec<(&'static str, usize)>,
-    /// The id of what was made of a cause, at each place.
-    made: BTreeMap<(String, usize), String>,
+    /// The id of what was made of causes, at each place.
+    made: BTreeMap<(Vec<usize>, usize), String>,
     /// Deaths of a process while it held an event.
     deaths: HashMap<(&'static str, usize), Deaths>,
     pub(super) in_batches: bool,
@@ -99,7 +99,6 @@ struct Event {
 }
 
 struct Call {
-    instance: usize,
     event: usize,
     what: Sent,
 }
@@ -108,8 +107,8 @@ enum Sent {
     Original,
     /// What a run returned.
     Output { run: usize, index: usize },
-    /// To a group's dead letters, for a reason.
-    Letter { group: &'static str, reason: String },
+    /// A delivery's dead letter, for a reason.
+    Letter { of: Option<(usize, usize)>, reason: String },
     Replay { group: &'static str },
 }
 
@@ -144,8 +143,9 @@ struct Held {
     runs: Vec<usize>,
     /// Its dead letter was confirmed, for this reason.
     letter: Option<String>,
-    /// Its dead letter is on its way.
+    /// Its dead letter was sent, and is on its way.
     dying: bool,
+    is_asked: bool,
 }
 
 struct Run {
@@ -319,6 +319,10 @@ impl World {
         let mut state = self.state();
         let event = state.event(ident);
         state.note(format!("{ident} kills {instance}"));
+        // One dies once.
+        if state.instances[instance].dead {
+            return;
+        }
         let mine = state.consumers.iter().filter(|other| other.instance == instance && other.group == group);
         let missed = mine.filter_map(Intake::blamed).any(|blamed| blamed != event);
         if missed && state.workers == 1 {
@@ -477,7 +481,7 @@ impl State {
             }
         }
         self.note(format!("{instance} publishes {ident} on {} as call {call}", outgoing.topic));
-        self.calls.push(Call { instance, event, what });
+        self.calls.push(Call { event, what });
         call
     }
 
@@ -488,7 +492,10 @@ impl State {
             return Sent::Original;
         };
         let id = self.events[event].ident.clone();
-        let before = self.made.entry((made.cause.clone(), made.index)).or_insert_with(|| id.clone());
+        // The cause of what a batch returned is the batch.
+        let of = self.runs.get(made.run).map(|run| &run.of).into_iter().flatten();
+        let causes = of.map(|(consumer, place)| self.consumers[*consumer].held[*place].event).collect();
+        let before = self.made.entry((causes, made.index)).or_insert_with(|| id.clone());
         if *before != id {
             let text = format!("what {} made has the id {id}, and had {before}", made.cause);
             self.problem(2, text);
@@ -496,7 +503,7 @@ impl State {
         if self.events[event].first.is_none() {
             self.events[event].kind =
                 Kind::Plain { desk: Fates::of(&[]), store: Fates::of(&made.store) };
-        } else if self.events[event].message.as_ref().is_some_and(|first| {
+        } else if !self.in_batches && self.events[event].message.as_ref().is_some_and(|first| {
             serde_json::from_slice::<Made>(first.payload())
                 .is_ok_and(|first| (first.cause, first.index) != (made.cause.clone(), made.index))
         }) {
@@ -506,7 +513,7 @@ impl State {
     }
 
     fn answered(&mut self, call: usize, answer: &Result<Confirmation>) {
-        let (event, instance) = (self.calls[call].event, self.calls[call].instance);
+        let event = self.calls[call].event;
         match answer {
             Ok(_) => self.note(format!("  call {call} is confirmed")),
             Err(error) => {
@@ -524,22 +531,15 @@ impl State {
                     run.outputs.insert(index);
                 }
             }
-            Sent::Letter { group, reason } => {
-                let (group, reason) = (*group, reason.clone());
-                let mine = self.consumers.iter_mut();
-                let mine = mine.filter(|intake| intake.instance == instance && intake.group == group);
-                for held in mine.flat_map(|intake| intake.held.iter_mut()) {
-                    if held.event == event && !held.gone && !held.settled && confirmed {
-                        held.letter = Some(reason.clone());
-                    }
+            Sent::Letter { of: Some((consumer, place)), reason } => {
+                let held = &mut self.consumers[*consumer].held[*place];
+                held.is_asked = false;
+                if confirmed {
+                    held.letter = Some(reason.clone());
                 }
             }
             Sent::Replay { group } if confirmed => self.replayed.push((group, event)),
-            Sent::Original | Sent::Output { .. } | Sent::Replay { .. } => {}
-        }
-        let is_permanent = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unroutable);
-        if is_permanent && matches!(self.calls[call].what, Sent::Letter { .. }) {
-            self.note("  and it was a dead letter");
+            Sent::Original | Sent::Output { .. } | Sent::Letter { .. } | Sent::Replay { .. } => {}
         }
     }
 

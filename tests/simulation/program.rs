@@ -83,16 +83,19 @@ pub(crate) enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fates {
     pub(crate) alone: Fate,
-    /// Where its first attempt was that of a batch, in which another one failed.
-    pub(crate) in_company: Fate,
+    /// Where its first attempt was that of a batch, in which another one failed, and where its second was so too, since
+    /// the first was given back.
+    pub(crate) in_company: [Fate; 2],
 }
 
 impl Fates {
     pub(crate) fn of(acts: &[Act]) -> Self {
-        let others = acts.get(1..).unwrap_or_default();
-        let first = std::iter::once(&Act(Wait::No, Then::Retry));
-        let in_company: Vec<Act> = first.chain(others).copied().collect();
-        Self { alone: Fate::of(acts), in_company: Fate::of(&in_company) }
+        let in_company = [1, 2].map(|spent| {
+            let others = acts.get(spent..).unwrap_or_default();
+            let failed = std::iter::repeat_n(&Act(Wait::No, Then::Retry), spent);
+            Fate::of(&failed.chain(others).copied().collect::<Vec<Act>>())
+        });
+        Self { alone: Fate::of(acts), in_company }
     }
 }
 

@@ -47,6 +47,7 @@ impl State {
                 runs: Vec::new(),
                 letter: None,
                 dying: false,
+                is_asked: false,
             });
             // What a handler returns says which run returned it, so it may differ.
             let original = self.events[event].message.as_ref().filter(|_| self.events[event].topic != MADE);
@@ -116,6 +117,7 @@ impl State {
         if self.instances[self.consumers[consumer].instance].dead {
             return;
         }
+        self.tell_apart(consumer, token);
         let intake = &self.consumers[consumer];
         let Some(place) = intake.by_token.get(&token).copied() else {
             return self.problem(2, format!("{token:?} of consumer {consumer} is settled, and never came"));
@@ -149,6 +151,34 @@ impl State {
             self.replayed.retain(|replay| *replay != (group, event));
         } else {
             self.done.insert((group, event));
+        }
+    }
+
+    /// Of two copies of one event, which only the dispatch can tell apart, the one that is done with is meant.
+    fn tell_apart(&mut self, consumer: usize, token: Token) {
+        let intake = &self.consumers[consumer];
+        let Some(place) = intake.by_token.get(&token).copied() else { return };
+        let held = &intake.held[place];
+        if self.is_done(held) {
+            return;
+        }
+        let is_twin = |other: &&Held| other.event == held.event && other.is_open() && self.is_done(other);
+        let Some(twin) = intake.open().find(is_twin).and_then(|twin| intake.by_token.get(&twin.token)) else {
+            return;
+        };
+        let twin = *twin;
+        let held = &mut self.consumers[consumer].held;
+        let (runs, letter) = (std::mem::take(&mut held[twin].runs), held[twin].letter.take());
+        (held[twin].runs, held[twin].letter) = (std::mem::take(&mut held[place].runs), held[place].letter.take());
+        (held[place].runs, held[place].letter) = (runs, letter);
+        for run in &mut self.runs {
+            for of in &mut run.of {
+                *of = match *of {
+                    (of, at) if of == consumer && at == place => (of, twin),
+                    (of, at) if of == consumer && at == twin => (of, place),
+                    of => of,
+                };
+            }
         }
     }
 
@@ -221,10 +251,11 @@ impl State {
             }
         }
         // Anywhere: what runs now.
+        let is_zombie = self.instances[intake.instance].zombie;
         for other in self.consumers.iter().filter(|other| other.group == group && !other.replays) {
             let Instance { dead, zombie, .. } = self.instances[other.instance];
             let is_elsewhere = other.instance != intake.instance;
-            if dead || (is_elsewhere && (zombie || other.order == Order::Partition)) {
+            if dead || (is_elsewhere && (zombie || is_zombie || other.order == Order::Partition)) {
                 continue;
             }
             for running in other.open() {
@@ -278,7 +309,7 @@ impl State {
         for intake in &self.consumers {
             let Instance { dead, zombie, stopping, paused, .. } = self.instances[intake.instance];
             let is_busy = dead || zombie || stopping || paused || intake.revoking || self.workers > 1;
-            let is_odd = self.in_batches && intake.group == "desk";
+            let is_odd = intake.replays || (self.in_batches && intake.group == "desk");
             if is_busy || is_odd || self.has_suspects(intake.instance) {
                 continue;
             }

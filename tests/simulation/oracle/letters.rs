@@ -11,22 +11,43 @@ impl State {
         let text = |name| String::from_utf8_lossy(letter.header(name).unwrap_or_default()).into_owned();
         let (group, reason) = (group(&text("typebus-group")), text("typebus-reason"));
         let ident = self.events[event].ident.clone();
-        let mine = |intake: &&Intake| intake.instance == instance && intake.group == group;
-        let dying = self.consumers.iter().filter(mine).flat_map(Intake::open);
-        let dying: Vec<_> = dying.filter(|held| held.event == event).map(|held| &held.message).collect();
-        let differs: Vec<_> = dying.iter().map(|original| difference(original, letter)).collect();
-        if dying.is_empty() && !self.instances[instance].dead {
+        let of = self.dying(instance, group, event, letter);
+        if let Some((consumer, place)) = of {
+            let held = &mut self.consumers[consumer].held[place];
+            (held.dying, held.is_asked) = (true, true);
+            if let Some(what) = difference(&held.message, letter) {
+                self.problem(2, format!("the dead letter of {ident} has another {what}"));
+            }
+        } else if !self.instances[instance].dead {
             self.problem(2, format!("{ident} is a dead letter of {group}, which does not hold it"));
-        } else if let Some(Some(what)) = differs.iter().min() {
-            self.problem(2, format!("the dead letter of {ident} has another {what}"));
         }
         self.check_reason(group, event, &reason);
-        let mine = self.consumers.iter_mut();
-        let mine = mine.filter(|intake| intake.instance == instance && intake.group == group);
-        for held in mine.flat_map(|intake| intake.held.iter_mut()) {
-            held.dying |= held.event == event && held.is_open();
+        Sent::Letter { of, reason }
+    }
+
+    /// The delivery of which a dead letter is written: several of one event may be held.
+    fn dying(
+        &self,
+        instance: usize,
+        group: &str,
+        event: usize,
+        letter: &Message,
+    ) -> Option<(usize, usize)> {
+        let replays = letter.header("typebus-redriven").is_some();
+        let mine = |intake: &Intake| {
+            (intake.instance, intake.group, intake.replays) == (instance, group, replays)
+        };
+        let mut found = Vec::new();
+        for (consumer, intake) in self.consumers.iter().enumerate().filter(|(_, intake)| mine(intake)) {
+            for (place, held) in intake.held.iter().enumerate().skip(intake.from) {
+                let may_be = held.event == event && held.is_open() && held.letter.is_none() && !held.is_asked;
+                if may_be && held.runs.iter().all(|run| self.runs[*run].over.is_some()) {
+                    let differs = held.message.payload() != letter.payload();
+                    found.push((differs, !held.dying, held.runs.is_empty(), (consumer, place)));
+                }
+            }
         }
-        Sent::Letter { group, reason }
+        found.into_iter().min().map(|(_, _, _, of)| of)
     }
 
     fn check_reason(&mut self, group: &'static str, event: usize, reason: &str) {
@@ -66,12 +87,12 @@ impl State {
 
     fn is_expected(&self, group: &'static str, event: usize, found: Fate) -> bool {
         let in_company = match &self.events[event].kind {
-            Kind::Plain { desk, .. } if group == "desk" && self.in_batches => Some(desk.in_company),
-            _ => None,
+            Kind::Plain { desk, .. } if group == "desk" && self.in_batches => desk.in_company.contains(&found),
+            _ => false,
         };
         self.events[event].disturbed
             || self.expected(group, event) == found
-            || in_company == Some(found)
+            || in_company
     }
 
     /// That this way of ending was meant.
