@@ -101,7 +101,8 @@ const KEYS: u8 = 5;
 impl History {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let profiles = [None, Some(Profile::Kafka), Some(Profile::RabbitMq), Some(Profile::Nats), Some(Profile::Pulsar)];
+        let profiles =
+            [None, Some(Profile::Kafka), Some(Profile::RabbitMq), Some(Profile::Nats), Some(Profile::Pulsar)];
         let profile = profiles[rng.usize(..5)];
         let desk = match rng.u8(..10) {
             0..5 => DeskKind::ByKey,

@@ -17,6 +17,7 @@ mod sabotage;
 
 use std::{
     env,
+    io::Write,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
@@ -26,6 +27,13 @@ use oracle::Problem;
 
 /// How many histories are played, unless the environment says so.
 const HISTORIES: u64 = 10_000;
+
+/// Prints where the test runner does not catch it: what the seed was is of interest in any case.
+macro_rules! say {
+    ($($text:tt)*) => {
+        drop(writeln!(std::io::stderr(), $($text)*))
+    };
+}
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
@@ -38,7 +46,7 @@ fn the_promises_hold_in_random_histories() {
     }
     let count = variable("TYPEBUS_SIMULATION_HISTORIES").unwrap_or(HISTORIES);
     let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or_else(|| fastrand::u64(..1 << 40));
-    println!("simulation: {count} histories from the seed {base} on");
+    say!("simulation: {count} histories from the seed {base} on");
     let began = Instant::now();
     let next = AtomicU64::new(0);
     let broken = std::thread::scope(|scope| {
@@ -61,7 +69,7 @@ fn the_promises_hold_in_random_histories() {
         let broken = threads.into_iter().filter_map(|thread| thread.join().expect("a history panicked"));
         broken.min_by_key(|(seed, _)| *seed)
     });
-    println!("simulation: {:.1} s", began.elapsed().as_secs_f64());
+    say!("simulation: {:.1} s", began.elapsed().as_secs_f64());
     if let Some((seed, world)) = broken {
         fail_if_broken(seed);
         // Which worker has a key is as random as a hash map, and the same in no two processes.
@@ -79,8 +87,8 @@ fn the_promises_hold_in_random_histories() {
 #[test]
 fn every_sabotage_is_caught() {
     let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or_else(|| fastrand::u64(..1 << 40));
-    println!("simulation: sabotage from the seed {base} on");
-    println!("  {:<24}promise  caught after  at most", "mistake");
+    say!("simulation: sabotage from the seed {base} on");
+    say!("  {:<24}promise  caught after  at most", "mistake");
     let mut missed = Vec::new();
     for (slip, promise, most) in sabotage::SLIPS {
         let breaks = |seed| {
@@ -89,7 +97,7 @@ fn every_sabotage_is_caught() {
         };
         let caught = (1..=most).find(|number| breaks(base + *number as u64));
         let after = caught.map_or_else(|| "-".to_owned(), |caught| caught.to_string());
-        println!("  {:<24}{promise:>7}  {after:>12}  {most:>7}", format!("{slip:?}"));
+        say!("  {:<24}{promise:>7}  {after:>12}  {most:>7}", format!("{slip:?}"));
         missed.extend(caught.is_none().then_some(slip));
     }
     assert_eq!(missed, [], "not caught");
@@ -101,7 +109,7 @@ fn fail_if_broken(seed: u64) {
     let world = play::play(&history, None);
     let problems = world.problems();
     if problems.is_empty() {
-        println!("simulation: the history of seed {seed} keeps the promises");
+        say!("simulation: the history of seed {seed} keeps the promises");
         return;
     }
     let shortest = shorten(history, &problems[0]);

@@ -13,7 +13,9 @@ use std::{
 use tokio::time::Instant;
 use typebus::{
     GroupStats, Result,
-    backend::{Attribute, Confirmation, Delivery, Limits, Message, Order, Outgoing, Partitions, Sender, Token},
+    backend::{
+        Attribute, Confirmation, Delivery, Limits, Message, Order, Outgoing, Partitions, Sender, Token,
+    },
 };
 
 use crate::program::{Fates, MADE, Made};
@@ -44,8 +46,8 @@ pub(super) struct State {
     done: HashSet<(&'static str, usize)>,
     /// Replays to a group that were confirmed.
     replayed: Vec<(&'static str, usize)>,
-    /// The id of what was made of causes, at each place.
-    made: BTreeMap<(Vec<usize>, usize), String>,
+    /// The id of what was made of a cause, at each place.
+    made: BTreeMap<(String, usize), String>,
     /// Deaths of a process while it held an event.
     deaths: HashMap<(&'static str, usize), Deaths>,
     pub(super) in_batches: bool,
@@ -76,7 +78,10 @@ struct Deaths {
 /// What an event is told to become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Plain { desk: Fates, store: Fates },
+    Plain {
+        desk: Fates,
+        store: Fates,
+    },
     /// Its payload cannot be read.
     Garbled,
     /// Of a version that nobody knows.
@@ -106,10 +111,18 @@ struct Call {
 enum Sent {
     Original,
     /// What a run returned.
-    Output { run: usize, index: usize },
+    Output {
+        run: usize,
+        index: usize,
+    },
     /// A delivery's dead letter, for a reason.
-    Letter { of: Option<(usize, usize)>, reason: String },
-    Replay { group: &'static str },
+    Letter {
+        of: Option<(usize, usize)>,
+        reason: String,
+    },
+    Replay {
+        group: &'static str,
+    },
 }
 
 /// One consumer, as far as its deliveries go.
@@ -324,7 +337,9 @@ impl World {
             return;
         }
         let mine = state.consumers.iter().filter(|other| other.instance == instance && other.group == group);
-        let missed = mine.filter_map(Intake::blamed).any(|blamed| blamed != event);
+        // Of one that had lost it, it is nobody's.
+        let missed =
+            state.instances[instance].zombie || mine.filter_map(Intake::blamed).any(|blamed| blamed != event);
         if missed && state.workers == 1 {
             state.note("  and another is blamed");
         }
@@ -348,11 +363,7 @@ impl World {
         self.state().answered(call, answer);
     }
 
-    pub(crate) fn consumer(
-        &self,
-        instance: usize,
-        subscription: &typebus::backend::Subscription,
-    ) -> usize {
+    pub(crate) fn consumer(&self, instance: usize, subscription: &typebus::backend::Subscription) -> usize {
         let mut state = self.state();
         state.consumers.push(Intake {
             instance,
@@ -460,7 +471,8 @@ impl State {
 
     fn call(&mut self, instance: usize, outgoing: &Outgoing) -> usize {
         let message = &outgoing.message;
-        let ident = String::from_utf8_lossy(message.attribute(Attribute::Id).unwrap_or_default()).into_owned();
+        let ident =
+            String::from_utf8_lossy(message.attribute(Attribute::Id).unwrap_or_default()).into_owned();
         let event = self.event(&ident);
         let what = match outgoing.sender {
             Sender::DeadLetter if outgoing.topic.ends_with(".redrive") => {
@@ -492,21 +504,21 @@ impl State {
             return Sent::Original;
         };
         let id = self.events[event].ident.clone();
-        // The cause of what a batch returned is the batch.
-        let of = self.runs.get(made.run).map(|run| &run.of).into_iter().flatten();
-        let causes = of.map(|(consumer, place)| self.consumers[*consumer].held[*place].event).collect();
-        let before = self.made.entry((causes, made.index)).or_insert_with(|| id.clone());
-        if *before != id {
+        let cause = (made.cause.clone(), made.index);
+        let before = self.made.entry(cause).or_insert_with(|| id.clone());
+        // The cause of what a batch returned is the batch, which may be another one the next time.
+        if *before != id && !self.in_batches {
             let text = format!("what {} made has the id {id}, and had {before}", made.cause);
             self.problem(2, text);
         }
         if self.events[event].first.is_none() {
-            self.events[event].kind =
-                Kind::Plain { desk: Fates::of(&[]), store: Fates::of(&made.store) };
-        } else if !self.in_batches && self.events[event].message.as_ref().is_some_and(|first| {
-            serde_json::from_slice::<Made>(first.payload())
-                .is_ok_and(|first| (first.cause, first.index) != (made.cause.clone(), made.index))
-        }) {
+            self.events[event].kind = Kind::Plain { desk: Fates::of(&[]), store: Fates::of(&made.store) };
+        } else if !self.in_batches
+            && self.events[event].message.as_ref().is_some_and(|first| {
+                serde_json::from_slice::<Made>(first.payload())
+                    .is_ok_and(|first| (first.cause, first.index) != (made.cause.clone(), made.index))
+            })
+        {
             self.problem(2, format!("{id} is the id of two events"));
         }
         Sent::Output { run: made.run, index: made.index }
@@ -538,7 +550,13 @@ impl State {
                     held.letter = Some(reason.clone());
                 }
             }
-            Sent::Replay { group } if confirmed => self.replayed.push((group, event)),
+            Sent::Replay { group } if confirmed => {
+                self.replayed.push((group, event));
+                // It has three more.
+                if let Some(deaths) = self.deaths.get_mut(&(*group, event)) {
+                    (deaths.caused, deaths.missed) = (0, 0);
+                }
+            }
             Sent::Original | Sent::Output { .. } | Sent::Letter { .. } | Sent::Replay { .. } => {}
         }
     }

@@ -128,11 +128,8 @@ impl<'a> Stage<'a> {
         if let Some(slip) = self.slip {
             backend = slip.above(backend);
         }
-        let tuning = Tuning {
-            limits: self.history.limits,
-            workers: Some(self.history.workers),
-            ..Tuning::default()
-        };
+        let tuning =
+            Tuning { limits: self.history.limits, workers: Some(self.history.workers), ..Tuning::default() };
         let bus = Bus::<S>::builder().state(hands).tuning(tuning).connect(backend).await.unwrap();
         let running = Arc::new(bus.start().await.unwrap());
         let letters = bus.dead_letters(name);
@@ -220,7 +217,9 @@ impl<'a> Stage<'a> {
             Move::Pause(who) => {
                 if let Some(instance) = self.choose(*who) {
                     self.world.paused(instance.number, true);
-                    self.handlers(instance.which).iter().for_each(|name| instance.running.pause(name).unwrap());
+                    self.handlers(instance.which)
+                        .iter()
+                        .for_each(|name| instance.running.pause(name).unwrap());
                 }
             }
             Move::Resume => self.resume(),
@@ -303,8 +302,7 @@ impl<'a> Stage<'a> {
         }
         let Some(instance) = self.instances.iter().find(|instance| instance.which == which) else { return };
         self.world.note(format!("{} replays what is dead", instance.number));
-        let replayed =
-            tokio::time::timeout(Duration::from_secs(5), instance.letters.replay_all()).await;
+        let replayed = tokio::time::timeout(Duration::from_secs(5), instance.letters.replay_all()).await;
         self.world.note(format!("  replayed: {replayed:?}"));
     }
 

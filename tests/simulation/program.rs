@@ -105,7 +105,9 @@ impl Fate {
         for attempt in 0..ATTEMPTS {
             let is_last = attempt + 1 == ATTEMPTS;
             match acts.get(attempt).copied() {
-                None | Some(Act(Wait::No | Wait::Millis(_), Then::Done | Then::Make(_))) => return Self::Handled,
+                None | Some(Act(Wait::No | Wait::Millis(_), Then::Done | Then::Make(_))) => {
+                    return Self::Handled;
+                }
                 Some(Act(Wait::Hang, _)) if is_last => return Self::Buried("timed-out"),
                 Some(Act(Wait::Hang, _)) => {}
                 Some(Act(_, Then::Discard)) => return Self::Discarded,
@@ -232,7 +234,12 @@ impl Drop for End<'_> {
 }
 
 #[handler(concurrency = 4, timeout = "5s", retry(attempts = 3, backoff = "100ms..2s"), unknown_version = hold("30s"))]
-async fn work(job: Job, metadata: Metadata, attempt: Attempt, hands: State<Hands>) -> Result<Vec<Made>, Said> {
+async fn work(
+    job: Job,
+    metadata: Metadata,
+    attempt: Attempt,
+    hands: State<Hands>,
+) -> Result<Vec<Made>, Said> {
     hands.job(job, &metadata, attempt.number()).await
 }
 
@@ -259,7 +266,12 @@ async fn scatter(
     retry(attempts = 3, backoff = "100ms..2s"),
     unknown_version = hold("30s")
 )]
-async fn file(job: Job, metadata: Metadata, attempt: Attempt, hands: State<Hands>) -> Result<Vec<Made>, Said> {
+async fn file(
+    job: Job,
+    metadata: Metadata,
+    attempt: Attempt,
+    hands: State<Hands>,
+) -> Result<Vec<Made>, Said> {
     hands.job(job, &metadata, attempt.number()).await
 }
 

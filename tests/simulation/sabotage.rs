@@ -14,8 +14,8 @@ use std::{
 use typebus::{
     Result,
     backend::{
-        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor, Header,
-        Intake, Message, MessageBuilder, Note, Outgoing, Partitions, Plan, Publishing, Room, Sender,
+        Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Floor,
+        Header, Intake, Message, MessageBuilder, Note, Outgoing, Partitions, Plan, Publishing, Room, Sender,
         Subscription, Token, Topic,
     },
 };
@@ -154,7 +154,8 @@ impl Backend for Careless {
         Box::pin(async move {
             let inner = self.inner.subscribe(subscription).await?;
             let slip = self.slip;
-            let careless = Sloppy { inner, slip, count: 0, settled: Vec::new(), taken: Vec::new(), kept: None };
+            let careless =
+                Sloppy { inner, slip, count: 0, settled: Vec::new(), taken: Vec::new(), kept: None };
             Ok(Box::new(careless) as Box<dyn Consumer>)
         })
     }

@@ -52,7 +52,10 @@ impl State {
             // What a handler returns says which run returned it, so it may differ.
             let original = self.events[event].message.as_ref().filter(|_| self.events[event].topic != MADE);
             if original.is_some_and(|original| original.payload() != delivery.message.payload()) {
-                self.problem(2, format!("{group} receives something else in the place of an event of {}", delivery.topic));
+                self.problem(
+                    2,
+                    format!("{group} receives something else in the place of an event of {}", delivery.topic),
+                );
             }
             if before.is_some() {
                 self.problem(2, format!("consumer {consumer} brought {:?} twice", delivery.token));
@@ -68,10 +71,12 @@ impl State {
         }
         let intake = &self.consumers[consumer];
         // What is done with, and not told yet, is held no more.
-        let unsettled: Vec<&Held> = intake.open().filter(|held| !held.leaving && !self.is_done(held)).collect();
+        let unsettled: Vec<&Held> =
+            intake.open().filter(|held| !held.leaving && !self.is_done(held)).collect();
         let (limits, count) = (intake.limits, unsettled.len());
         // One may exceed the bytes; a replay is smaller to the dispatch, without what was said of its death.
-        let bytes: usize = unsettled.iter().take(count.saturating_sub(1)).map(|held| held.message.size()).sum();
+        let bytes: usize =
+            unsettled.iter().take(count.saturating_sub(1)).map(|held| held.message.size()).sum();
         let Some(last) = intake.held.last() else { return };
         let mine = |token: Token| {
             (token.partition, token.generation) == (last.token.partition, last.token.generation)
@@ -169,7 +174,8 @@ impl State {
         let twin = *twin;
         let held = &mut self.consumers[consumer].held;
         let (runs, letter) = (std::mem::take(&mut held[twin].runs), held[twin].letter.take());
-        (held[twin].runs, held[twin].letter) = (std::mem::take(&mut held[place].runs), held[place].letter.take());
+        (held[twin].runs, held[twin].letter) =
+            (std::mem::take(&mut held[place].runs), held[place].letter.take());
         (held[place].runs, held[place].letter) = (runs, letter);
         for run in &mut self.runs {
             for of in &mut run.of {
@@ -219,9 +225,8 @@ impl State {
         replayed: bool,
         taken: &[(usize, usize)],
     ) -> Option<(usize, usize)> {
-        let mine = |intake: &Intake| {
-            (intake.instance, intake.group, intake.replays) == (instance, group, replayed)
-        };
+        let mine =
+            |intake: &Intake| (intake.instance, intake.group, intake.replays) == (instance, group, replayed);
         let consumers = self.consumers.iter().enumerate().filter(|(_, intake)| mine(intake));
         consumers.into_iter().find_map(|(consumer, intake)| {
             let is_meant = |place: &usize| {
@@ -276,7 +281,9 @@ impl State {
                     && before.message.as_ref().and_then(|message| message.key()) == Some(key)
             });
             for (number, before) in earlier {
-                if !self.done.contains(&(group, number)) && !self.has_passed_somewhere(group, number, together) {
+                if !self.done.contains(&(group, number))
+                    && !self.has_passed_somewhere(group, number, together)
+                {
                     problem = Some(format!("{group} skipped ahead to {ident} past {}", before.ident));
                 }
             }
@@ -322,7 +329,9 @@ impl State {
                 let is_before = |before: &&Held| before.lane == held.lane && !self.is_done(before);
                 let is_first = held.lane.is_none() || !open[..place].iter().any(is_before);
                 let is_plain = matches!(self.events[held.event].kind, Kind::Plain { .. });
-                if is_first && is_plain && held.runs.is_empty() && !held.dying {
+                // Which of two copies it was that began is not known.
+                let is_only = open.iter().filter(|other| other.event == held.event).count() == 1;
+                if is_first && is_plain && is_only && held.runs.is_empty() && !held.dying {
                     let ident = &self.events[held.event].ident;
                     problems.push(format!(
                         "{} does not begin {ident}, with {at_work} at work and nothing before it",

@@ -26,17 +26,10 @@ impl State {
     }
 
     /// The delivery of which a dead letter is written: several of one event may be held.
-    fn dying(
-        &self,
-        instance: usize,
-        group: &str,
-        event: usize,
-        letter: &Message,
-    ) -> Option<(usize, usize)> {
+    fn dying(&self, instance: usize, group: &str, event: usize, letter: &Message) -> Option<(usize, usize)> {
         let replays = letter.header("typebus-redriven").is_some();
-        let mine = |intake: &Intake| {
-            (intake.instance, intake.group, intake.replays) == (instance, group, replays)
-        };
+        let mine =
+            |intake: &Intake| (intake.instance, intake.group, intake.replays) == (instance, group, replays);
         let mut found = Vec::new();
         for (consumer, intake) in self.consumers.iter().enumerate().filter(|(_, intake)| mine(intake)) {
             for (place, held) in intake.held.iter().enumerate().skip(intake.from) {
@@ -87,20 +80,21 @@ impl State {
 
     fn is_expected(&self, group: &'static str, event: usize, found: Fate) -> bool {
         let in_company = match &self.events[event].kind {
-            Kind::Plain { desk, .. } if group == "desk" && self.in_batches => desk.in_company.contains(&found),
+            Kind::Plain { desk, .. } if group == "desk" && self.in_batches => {
+                desk.in_company.contains(&found)
+            }
             _ => false,
         };
-        self.events[event].disturbed
-            || self.expected(group, event) == found
-            || in_company
+        self.events[event].disturbed || self.expected(group, event) == found || in_company
     }
 
     /// That this way of ending was meant.
     pub(super) fn check_fate(&mut self, group: &'static str, event: usize, found: Fate) {
         if !self.is_expected(group, event, found) {
             let (ident, expected) = (&self.events[event].ident, self.expected(group, event));
-            let text =
-                format!("{ident} should be {expected:?} by {group} within {ATTEMPTS} attempts, and is {found:?}");
+            let text = format!(
+                "{ident} should be {expected:?} by {group} within {ATTEMPTS} attempts, and is {found:?}"
+            );
             self.problem(2, text);
         }
     }
