@@ -315,11 +315,13 @@ async fn a_suspect_that_no_batch_can_read_holds_nothing_up() {
     };
     let (bus, connection) = connect().await;
     let foreign = Foreign::connect(MemoryBackend::connect(&memory).unwrap()).unwrap();
-    // Of one key, so that the one that cannot be read waits behind the other.
-    bus.publish(&Placed { number: 1, customer: "ann".into() }).await.unwrap();
-    foreign.message("shop.orders").key("ann").header("ce_id", "bad").payload("no").send().await.unwrap();
     let running = bus.start().await.unwrap();
-    patiently(gate.crowd(1)).await;
+    bus.publish(&Placed { number: 1, customer: "ann".into() }).await.unwrap();
+    gate.crowd(1).await;
+    // Of one key, so that the one that cannot be read waits behind the other, and is held when the process dies.
+    foreign.message("shop.orders").key("ann").header("ce_id", "bad").payload("no").send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counts(&running).received, 2);
     connection.kill();
     patiently(running.finished()).await.unwrap_err();
     gate.open();
