@@ -98,9 +98,12 @@ impl Group {
         self.forget_absent(|member| member.id == id, wakes);
         let Some(at) = self.members.iter().position(|member| member.id == id) else { return };
         let mut member = self.members.remove(at);
+        // One that is settled did not do it, durable or not.
+        let unsettled = |place: &Place| !self.shares[place.share].progress.is_settled(place.position);
+        let recorded = member.recorded.filter(unsettled);
         self.undo(&mut member);
         if self.nature.remembers {
-            self.suspect(&member);
+            self.suspect(&member, recorded);
         }
         wakes.wake(member.waker.take());
         self.free_all(&mut member, wakes);
@@ -108,9 +111,8 @@ impl Group {
     }
 
     /// Whoever was recorded did it. Where nobody was, anything that it held may have.
-    fn suspect(&mut self, member: &Member) {
-        let unsettled = |place: &Place| !self.shares[place.share].progress.is_settled(place.position);
-        if let Some(place) = member.recorded.filter(unsettled) {
+    fn suspect(&mut self, member: &Member, recorded: Option<Place>) {
+        if let Some(place) = recorded {
             let memo = self.memo(place);
             (memo.suspect, memo.crashes) = (true, memo.crashes.saturating_add(1));
             return;

@@ -104,6 +104,8 @@ impl Worker {
         } else if let Some(doom) = entry.doom.take() {
             let attempts = entry.attempt - 1;
             self.lose_sight(&doom);
+            // It is no suspect any more: it is never run.
+            self.survived(id);
             self.bury(id, doom.reason, &doom.error, attempts);
         }
     }
@@ -227,6 +229,7 @@ impl Worker {
         }
         let empty = members[slot].is_empty();
         for (id, why) in rejected {
+            self.survived(id);
             self.bury(id, why.reason, &why.error, 0);
         }
         match polled {

@@ -27,6 +27,8 @@ pub(super) struct Care {
     suspects: usize,
     /// The suspect that runs, or is about to.
     trial: Option<Trial>,
+    /// A trial ended in this round, and the consumer may not know yet that its suspect is settled.
+    acquitted: bool,
     /// Handlers that are paused.
     paused: usize,
 }
@@ -40,7 +42,8 @@ struct Trial {
 }
 
 impl Care {
-    pub(super) const NONE: Self = Self { breaker: Breaker::Closed(0), suspects: 0, trial: None, paused: 0 };
+    pub(super) const NONE: Self =
+        Self { breaker: Breaker::Closed(0), suspects: 0, trial: None, acquitted: false, paused: 0 };
 
     /// Whether nothing asks for it.
     pub(super) fn is_none(&self) -> bool {
@@ -90,6 +93,10 @@ impl Worker {
 
     /// Whether a delivery may start now; asked only while something asks for care.
     pub(super) fn may_start(&mut self, handler: usize, id: u32, cx: &mut Context<'_>) -> Result<bool> {
+        // Or the one that is settled would answer for what the next one does.
+        if std::mem::take(&mut self.care.acquitted) {
+            self.tell();
+        }
         if self.setup.runners[handler].paused {
             return Ok(false);
         }
@@ -164,6 +171,7 @@ impl Worker {
 
     fn end_trial(&mut self) {
         if self.care.trial.take().is_some() {
+            self.care.acquitted = true;
             self.setup.gate.release();
         }
     }
