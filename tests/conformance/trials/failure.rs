@@ -310,8 +310,7 @@ async fn crashes(world: &World) -> Verdict {
         let dying = world.process::<Fragile, _>((gate.clone(), seen.clone())).await;
         let running = dying.start().await;
         gate.crowd(1).await;
-        dying.harm.kill();
-        patiently(running.finished()).await.unwrap_err();
+        dying.dies(&running, "shop.orders").await;
         gate.crowd(0).await;
     }
     let last = world.process::<Fragile, _>((gate.clone(), seen.clone())).await;

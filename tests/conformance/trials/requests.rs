@@ -109,8 +109,7 @@ async fn dies(world: &World) -> Verdict {
         async move { bus.request(&GetQuote::of(3, [Does::Hang])).await }
     });
     desk.gate.crowd(1).await;
-    office.harm.kill();
-    patiently(dying.finished()).await.unwrap_err();
+    office.dies(&dying, "prices.quotes").await;
     desk.gate.crowd(0).await;
     let next = world.process::<Office, _>(desk.clone()).await;
     let _running = next.start().await;
