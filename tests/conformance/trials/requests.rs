@@ -147,6 +147,7 @@ async fn nobody(world: &World) -> Verdict {
         Unrouted::Refused => {
             assert_eq!((error.kind(), began.elapsed()), (ErrorKind::NoReplier, Duration::ZERO), "{error}");
         }
+        // A stream keeps the request, and does not know that nobody reads it.
         Unrouted::Kept | Unrouted::NeedsStream => {
             assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Timeout, 7 * SECOND), "{error}");
         }
