@@ -59,7 +59,9 @@ impl Careless {
             Some(Slip::StartsLatest) => changed.start = Some(Start::Latest),
             Some(Slip::StartsEarliest) => changed.start = Some(Start::Earliest),
             Some(Slip::OneGroup) => "one".clone_into(&mut changed.group),
-            Some(Slip::CrossesTopics) => changed.filter = Topic::from_static(">"),
+            Some(Slip::CrossesTopics) if changed.filter.starts_with("shop.") => {
+                changed.filter = Topic::from_static(">")
+            }
             Some(Slip::SharesBroadcast) => changed.instance = None,
             _ => {}
         }

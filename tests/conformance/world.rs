@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use typebus::{
-    Bus, IntoBackend, NoState, Running, Service, StateOf, Tuning,
-    backend::{Backend, Capabilities},
+    Bus, ErrorKind, IntoBackend, NoState, Running, Service, StateOf, Tuning,
+    backend::{Attribute, Backend, Capabilities, MessageBuilder, Outgoing, Sender, Topic},
     testing::Foreign,
 };
+use typebus_tests::patiently;
 
 use crate::{
     backends::{Broker, Connection, Entry, Harm, Nature},
@@ -26,6 +27,7 @@ pub(crate) struct World {
 pub(crate) struct Process<S> {
     pub(crate) bus: Bus<S>,
     pub(crate) harm: Arc<dyn Harm>,
+    backend: Arc<dyn Backend>,
 }
 
 impl World {
@@ -84,14 +86,16 @@ impl World {
     /// The same with other constants.
     pub(crate) async fn tuned<S: Service + StateOf<T>, T>(&self, state: T, tuning: Tuning) -> Process<S> {
         let Connection { backend, harm } = self.connect();
-        let bus = Bus::<S>::builder().state(state).tuning(tuning).connect(backend).await.unwrap();
-        Process { bus, harm }
+        let bus =
+            Bus::<S>::builder().state(state).tuning(tuning).connect(Arc::clone(&backend)).await.unwrap();
+        Process { bus, harm, backend }
     }
 
     /// A process without state.
     pub(crate) async fn stateless<S: Service + StateOf<NoState>>(&self) -> Process<S> {
         let Connection { backend, harm } = self.connect();
-        Process { bus: Bus::<S>::builder().connect(backend).await.unwrap(), harm }
+        let bus = Bus::<S>::builder().connect(Arc::clone(&backend)).await.unwrap();
+        Process { bus, harm, backend }
     }
 
     /// What the start-up of a service says.
@@ -113,5 +117,23 @@ impl World {
 impl<S: Service> Process<S> {
     pub(crate) async fn start(&self) -> Running {
         self.bus.start().await.unwrap()
+    }
+
+    /// Dies while one of its publishes, of an event that nobody handles, is unconfirmed and one of its deliveries
+    /// unsettled: with less a fault shows nothing.
+    pub(crate) async fn dies(&self, running: &Running, topic: &'static str) {
+        let held = self.harm.hold_confirmations(topic);
+        let mut message = MessageBuilder::with_payload(b"{}");
+        message.attribute(Attribute::Type, b"fault.v1").attribute(Attribute::Id, b"unconfirmed");
+        let (topic, message) = (Topic::from_static(topic), message.build());
+        let publishing =
+            self.backend.publish(Outgoing { topic, message, sender: Sender::Program, options: None });
+        let stats = running.stats();
+        assert!(stats.groups().iter().any(|group| group.received > group.settled()), "nothing was unsettled");
+        self.harm.kill();
+        let error = patiently(publishing).await.expect_err("the publish was confirmed");
+        assert!(error.outcome_unknown() || error.kind() == ErrorKind::Closed, "{error}");
+        drop(held);
+        assert_eq!(patiently(running.finished()).await.unwrap_err().kind(), ErrorKind::Fatal);
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use typebus::{ErrorKind, Running, prelude::*};
+use typebus::{Running, prelude::*};
 use typebus_tests::{Does, Job, Journal, caught_up, counts, patiently};
 
 use crate::{
@@ -178,33 +178,6 @@ async fn publish(process: &Process<Lasting>, numbers: std::ops::Range<u32>, expe
     }
 }
 
-/// Kills a process while at least one of its publishes is unconfirmed and one of its deliveries unsettled.
-async fn kill((process, running): (Process<Lasting>, Running), number: u32) {
-    let held = process.harm.hold_confirmations("work.jobs");
-    let publishing = tokio::spawn({
-        let (bus, job) = (process.bus.clone(), Job::of("unconfirmed", number));
-        async move { bus.publish(&job).await }
-    });
-    tokio::task::yield_now().await;
-    assert!(counts(&running).received > counts(&running).settled(), "nothing was unsettled");
-    process.harm.kill();
-    let error = patiently(publishing).await.unwrap().expect_err("a publish was unconfirmed");
-    drop(held);
-    assert!(error.outcome_unknown() || error.kind() == ErrorKind::Closed, "{error}");
-    assert_eq!(patiently(running.finished()).await.unwrap_err().kind(), ErrorKind::Fatal);
-}
-
-/// What was on its way when a process was killed may be there or not.
-fn but_for_the_unconfirmed(journal: &Journal, expected: &mut Expected) {
-    if journal.beginnings().iter().any(|(number, _)| *number >= 1_000) {
-        let of = journal.beginnings().into_iter().map(|(number, _)| number).filter(|number| *number >= 1_000);
-        let mut all: Vec<u32> = of.collect();
-        all.sort_unstable();
-        all.dedup();
-        expected.insert("unconfirmed".into(), all);
-    }
-}
-
 async fn one_killed(world: &World) -> Verdict {
     let (journal, mut expected) = (Journal::default(), Expected::new());
     let publisher = world.process::<Lasting, _>(journal.clone()).await;
@@ -212,11 +185,10 @@ async fn one_killed(world: &World) -> Verdict {
         let instance = join(world, &journal).await;
         publish(&publisher, round * 70..(round + 1) * 70, &mut expected).await;
         journal.begun(journal.beginnings().len() + 25).await;
-        kill(instance, 1_000 + round).await;
+        instance.0.dies(&instance.1, "work.jobs").await;
     }
     let (_process, running) = join(world, &journal).await;
     caught_up(&running).await;
-    but_for_the_unconfirmed(&journal, &mut expected);
     check(world, &journal, &expected);
     Verdict::Kept
 }
@@ -232,9 +204,9 @@ async fn three_killed(world: &World) -> Verdict {
     journal.begun(40).await;
     // Whichever of them has something to lose.
     let busy = instances.iter().position(|(_, running)| counts(running).received > counts(running).settled());
-    kill(instances.swap_remove(busy.unwrap()), 1_000).await;
+    let (process, running) = instances.swap_remove(busy.unwrap());
+    process.dies(&running, "work.jobs").await;
     caught_up(&instances[0].1).await;
-    but_for_the_unconfirmed(&journal, &mut expected);
     check(world, &journal, &expected);
     Verdict::Kept
 }

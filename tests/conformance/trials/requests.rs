@@ -109,8 +109,7 @@ async fn dies(world: &World) -> Verdict {
         async move { bus.request(&GetQuote::of(3, [Does::Hang])).await }
     });
     desk.gate.crowd(1).await;
-    office.harm.kill();
-    patiently(dying.finished()).await.unwrap_err();
+    office.dies(&dying, "prices.quotes").await;
     desk.gate.crowd(0).await;
     let next = world.process::<Office, _>(desk.clone()).await;
     let _running = next.start().await;
@@ -148,6 +147,7 @@ async fn nobody(world: &World) -> Verdict {
         Unrouted::Refused => {
             assert_eq!((error.kind(), began.elapsed()), (ErrorKind::NoReplier, Duration::ZERO), "{error}");
         }
+        // A stream keeps the request, and does not know that nobody reads it.
         Unrouted::Kept | Unrouted::NeedsStream => {
             assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Timeout, 7 * SECOND), "{error}");
         }

@@ -69,8 +69,7 @@ async fn out_of_order(world: &World) -> Verdict {
     journal.begun(30).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(counts(&running).handled, 29);
-    process.harm.kill();
-    patiently(running.finished()).await.unwrap_err();
+    process.dies(&running, "work.jobs").await;
     let next = world.process::<Workshop, _>(journal.clone()).await;
     let _running = next.start().await;
     journal.begun(31).await;
@@ -201,8 +200,7 @@ async fn at_most_once(world: &World) -> Verdict {
     process.bus.publish(&Job::of("k", 1).does([Does::Hang])).await.unwrap();
     process.bus.publish(&Job::of("k", 2)).await.unwrap();
     journal.begun(1).await;
-    process.harm.kill();
-    patiently(running.finished()).await.unwrap_err();
+    process.dies(&running, "work.jobs").await;
     caught_up(&world.process::<Once, _>(journal.clone()).await.start().await).await;
     assert_eq!(journal.beginnings(), [(1, 1), (2, 1)]);
     assert!(letters(&process.bus, "once").await.iter().all(|letter| letter.reason() == Reason::Crashed));

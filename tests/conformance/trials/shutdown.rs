@@ -348,8 +348,7 @@ async fn stuck(world: &World) -> Verdict {
     let (received, handled) = (counts(&running).received, counts(&running).handled);
     assert!((90..800).contains(&handled), "{handled} were handled beside the stuck one");
     assert!(received - handled <= 200, "{received} taken and {handled} handled");
-    process.harm.kill();
-    patiently(running.finished()).await.unwrap_err();
+    process.dies(&running, "work.jobs").await;
     let before = desk.journal.beginnings().len();
     // The second run of it does what it should.
     let next = world.process::<Unstuck, _>(desk.clone()).await;
