@@ -75,6 +75,15 @@ struct Deaths {
     missed: u32,
 }
 
+/// Which delivery a handler was given, as far as it knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Meant<'a> {
+    pub(crate) ident: &'a str,
+    pub(crate) replayed: bool,
+    /// Which run made it, where several did: their events are one.
+    pub(crate) copy: Option<usize>,
+}
+
 /// What an event is told to become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -148,6 +157,8 @@ struct Held {
     event: usize,
     lane: Option<Vec<u8>>,
     message: Message,
+    /// Which run made it.
+    copy: Option<usize>,
     suspect: bool,
     settled: bool,
     gone: bool,
@@ -316,10 +327,10 @@ impl World {
         &self,
         instance: usize,
         group: &'static str,
-        idents: &[(&str, bool)],
+        meant: &[Meant<'_>],
         attempt: u32,
     ) -> usize {
-        self.state().begin(instance, group, idents, attempt)
+        self.state().begin(instance, group, meant, attempt)
     }
 
     pub(crate) fn end(&self, run: usize, how: How) {
