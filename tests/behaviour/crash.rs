@@ -253,7 +253,7 @@ async fn brittle(order: Placed, mortal: State<Mortal>) {
     match order.number {
         7 => {
             mortal.connection.kill();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         3 => mortal.gate.pass().await,
         _ => {}
