@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use typebus::{
-    ErrorKind, Running,
+    ErrorKind, Reason, Running,
     backend::memory::{Memory, MemoryBackend, Profile},
     prelude::*,
     testing::Foreign,
 };
-use typebus_tests::{Does, Gate, Job, Journal, Placed, Seen, broker, caught_up, counts, patiently};
+use typebus_tests::{
+    Does, Gate, Job, Journal, Placed, Seen, broker, caught_up, counts, letters, patiently, start,
+};
 
 #[handler(retry(attempts = 3, backoff = "10ms..40ms"))]
 async fn work(job: Job, attempt: Attempt, journal: State<Journal>) -> Result<(), Failure> {
@@ -164,4 +166,97 @@ async fn a_partition_that_is_lost_runs_again_and_what_it_did_before_counts_for_n
     bus.publish(&Placed { number: 2, customer: "ann".into() }).await.unwrap();
     caught_up(&running).await;
     assert_eq!(seen.all(), [1, 1, 2]);
+}
+
+/// What a process holds that dies of order 7.
+#[derive(Clone)]
+struct Mortal {
+    connection: MemoryBackend,
+    gate: Gate,
+    seen: Orders,
+}
+
+#[handler]
+async fn brittle(order: Placed, mortal: State<Mortal>) {
+    match order.number {
+        7 => {
+            mortal.connection.kill();
+            std::future::pending::<()>().await;
+        }
+        3 => mortal.gate.pass().await,
+        _ => {}
+    }
+    mortal.seen.push(order.number);
+}
+
+service! { Brittle = "brittle" { handles: [brittle], publishes: [Placed], state: [Mortal] } }
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_is_settled_does_not_answer_for_what_the_next_one_does() {
+    for profile in [None, Some(Profile::Kafka), Some(Profile::RabbitMq), Some(Profile::Nats)] {
+        let (memory, gate, seen) = (memory(profile), Gate::default(), Orders::default());
+        let connect = async || {
+            let connection = MemoryBackend::connect(&memory).unwrap();
+            let mortal = Mortal { connection: connection.clone(), gate: gate.clone(), seen: seen.clone() };
+            (Bus::<Brittle>::builder().state(mortal).connect(connection.clone()).await.unwrap(), connection)
+        };
+        // Of the third nobody knows whether the first process died of it.
+        let (bus, connection) = connect().await;
+        let running = bus.start().await.unwrap();
+        bus.publish(&Placed { number: 3, customer: "ann".into() }).await.unwrap();
+        gate.crowd(1).await;
+        connection.kill();
+        patiently(running.finished()).await.unwrap_err();
+        gate.open();
+        let (publisher, _connection) = connect().await;
+        publisher.publish(&Placed { number: 7, customer: "bob".into() }).await.unwrap();
+        for _ in 0..3 {
+            let (bus, _connection) = connect().await;
+            let running = bus.start().await.unwrap();
+            patiently(running.finished()).await.unwrap_err();
+        }
+        let (bus, _connection) = connect().await;
+        let _running = start(&bus).await;
+        let [letter] = &letters(&bus, "brittle").await[..] else {
+            panic!("{profile:?}: not one dead letter")
+        };
+        assert_eq!((letter.reason(), letter.metadata().key()), (Reason::Crashed, Some("bob")), "{profile:?}");
+        assert!(seen.all().contains(&3), "{profile:?}");
+    }
+}
+
+#[handler(batch(max = 4, wait = "20ms"))]
+async fn bundle(orders: Batch<Placed>, gate: State<Gate>, seen: State<Orders>) {
+    gate.pass().await;
+    orders.into_iter().for_each(|order| seen.push(order.number));
+}
+
+service! { Bundler = "bundler" { handles: [bundle], publishes: [Placed], state: [Gate, Orders] } }
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_no_batch_can_read_holds_nothing_up() {
+    let (memory, gate, seen) = (memory(None).partitions(1), Gate::default(), Orders::default());
+    let connect = async || {
+        let connection = MemoryBackend::connect(&memory).unwrap();
+        let builder = Bus::<Bundler>::builder().state((gate.clone(), seen.clone()));
+        (builder.connect(connection.clone()).await.unwrap(), connection)
+    };
+    let (bus, connection) = connect().await;
+    let foreign = Foreign::connect(MemoryBackend::connect(&memory).unwrap()).unwrap();
+    let running = bus.start().await.unwrap();
+    bus.publish(&Placed { number: 1, customer: "ann".into() }).await.unwrap();
+    gate.crowd(1).await;
+    // Of one key, so that the one that cannot be read waits behind the other, and is held when the process dies.
+    foreign.message("shop.orders").key("ann").header("ce_id", "bad").payload("no").send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counts(&running).received, 2);
+    connection.kill();
+    patiently(running.finished()).await.unwrap_err();
+    gate.open();
+    let (bus, _connection) = connect().await;
+    let running = bus.start().await.unwrap();
+    bus.publish(&Placed { number: 2, customer: "ann".into() }).await.unwrap();
+    bus.publish(&Placed { number: 3, customer: "bob".into() }).await.unwrap();
+    caught_up(&running).await;
+    assert_eq!(seen.sorted(), [1, 2, 3]);
 }

@@ -1,7 +1,9 @@
 //! What was confirmed, and what each handler began and ended: the journal of a history, and the five promises, which
 //! are checked while it is written.
 
+mod calls;
 mod checks;
+mod heard;
 mod letters;
 
 use std::{
@@ -11,14 +13,9 @@ use std::{
 };
 
 use tokio::time::Instant;
-use typebus::{
-    GroupStats, Result,
-    backend::{
-        Attribute, Confirmation, Delivery, Limits, Message, Order, Outgoing, Partitions, Sender, Token,
-    },
-};
+use typebus::backend::{Limits, Message, Order, Token};
 
-use crate::program::{Fates, MADE, Made};
+use crate::program::{Fates, MADE};
 
 /// Everything that is known of one history. Clones are the same.
 #[derive(Clone)]
@@ -73,6 +70,15 @@ struct Deaths {
     caused: u32,
     /// It did it, and something else was recorded.
     missed: u32,
+}
+
+/// Which delivery a handler was given, as far as it knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Meant<'a> {
+    pub(crate) ident: &'a str,
+    pub(crate) replayed: bool,
+    /// Which run made it, where several did: their events are one.
+    pub(crate) copy: Option<usize>,
 }
 
 /// What an event is told to become of it.
@@ -148,6 +154,8 @@ struct Held {
     event: usize,
     lane: Option<Vec<u8>>,
     message: Message,
+    /// Which run made it.
+    copy: Option<usize>,
     suspect: bool,
     settled: bool,
     gone: bool,
@@ -316,10 +324,10 @@ impl World {
         &self,
         instance: usize,
         group: &'static str,
-        idents: &[(&str, bool)],
+        meant: &[Meant<'_>],
         attempt: u32,
     ) -> usize {
-        self.state().begin(instance, group, idents, attempt)
+        self.state().begin(instance, group, meant, attempt)
     }
 
     pub(crate) fn end(&self, run: usize, how: How) {
@@ -351,68 +359,6 @@ impl World {
         if state.crash_guard && caused > 3 {
             state.problem(5, format!("{ident} killed {caused} processes"));
         }
-    }
-
-    // What the recorder says.
-
-    pub(crate) fn call(&self, instance: usize, outgoing: &Outgoing) -> usize {
-        self.state().call(instance, outgoing)
-    }
-
-    pub(crate) fn answered(&self, call: usize, answer: &Result<Confirmation>) {
-        self.state().answered(call, answer);
-    }
-
-    pub(crate) fn consumer(&self, instance: usize, subscription: &typebus::backend::Subscription) -> usize {
-        let mut state = self.state();
-        state.consumers.push(Intake {
-            instance,
-            group: group(&subscription.group),
-            filter: subscription.filter.to_string(),
-            replays: subscription.filter.starts_with("dead."),
-            order: subscription.order,
-            limits: subscription.limits,
-            held: Vec::new(),
-            by_token: HashMap::new(),
-            from: 0,
-            settled: 0,
-            revoking: false,
-            recorded: None,
-        });
-        state.consumers.len() - 1
-    }
-
-    pub(crate) fn delivered(&self, consumer: usize, room: typebus::backend::Room, deliveries: &[Delivery]) {
-        self.state().delivered(consumer, room, deliveries);
-    }
-
-    pub(crate) fn settled(&self, consumer: usize, tokens: &[Token]) {
-        let mut state = self.state();
-        tokens.iter().for_each(|token| state.settled(consumer, *token));
-    }
-
-    pub(crate) fn recorded(&self, consumer: usize, suspect: Token) {
-        let intake = &mut self.state().consumers[consumer];
-        intake.recorded = intake.by_token.get(&suspect).copied();
-    }
-
-    pub(crate) fn revoking(&self, consumer: usize, partitions: &Partitions) {
-        let mut state = self.state();
-        state.note(format!("consumer {consumer} is asked for {partitions:?}"));
-        let intake = &mut state.consumers[consumer];
-        intake.revoking = true;
-        let held = intake.held.iter_mut().filter(|held| partitions.contains(held.token.partition));
-        held.for_each(|held| held.leaving = true);
-    }
-
-    /// Released, lost, or closed.
-    pub(crate) fn gone(&self, consumer: usize, partitions: &Partitions, how: &str) {
-        let mut state = self.state();
-        state.note(format!("consumer {consumer}: {partitions:?} {how}"));
-        let intake = &mut state.consumers[consumer];
-        intake.revoking = false;
-        let held = intake.held.iter_mut().filter(|held| !held.gone);
-        held.filter(|held| partitions.contains(held.token.partition)).for_each(|held| held.gone = true);
     }
 }
 
@@ -467,123 +413,5 @@ impl State {
                 held.gone = true;
             }
         }
-    }
-
-    fn call(&mut self, instance: usize, outgoing: &Outgoing) -> usize {
-        let message = &outgoing.message;
-        let ident =
-            String::from_utf8_lossy(message.attribute(Attribute::Id).unwrap_or_default()).into_owned();
-        let event = self.event(&ident);
-        let what = match outgoing.sender {
-            Sender::DeadLetter if outgoing.topic.ends_with(".redrive") => {
-                let name = outgoing.topic.split('.').nth(1).unwrap_or_default();
-                Sent::Replay { group: group(name) }
-            }
-            Sender::DeadLetter => self.check_letter(instance, event, message),
-            Sender::Handler => self.check_output(event, message),
-            Sender::Program => Sent::Original,
-        };
-        let call = self.calls.len();
-        if matches!(what, Sent::Original | Sent::Output { .. }) {
-            let known = &mut self.events[event];
-            if known.first.is_none() {
-                known.first = Some(call);
-                known.topic = outgoing.topic.to_string();
-                known.message = Some(message.clone());
-            }
-        }
-        self.note(format!("{instance} publishes {ident} on {} as call {call}", outgoing.topic));
-        self.calls.push(Call { event, what });
-        call
-    }
-
-    fn check_output(&mut self, event: usize, message: &Message) -> Sent {
-        let made: std::result::Result<Made, _> = serde_json::from_slice(message.payload());
-        let Ok(made) = made else {
-            self.problem(2, "what a handler returned was published as something else");
-            return Sent::Original;
-        };
-        let id = self.events[event].ident.clone();
-        let cause = (made.cause.clone(), made.index);
-        let before = self.made.entry(cause).or_insert_with(|| id.clone());
-        // The cause of what a batch returned is the batch, which may be another one the next time.
-        if *before != id && !self.in_batches {
-            let text = format!("what {} made has the id {id}, and had {before}", made.cause);
-            self.problem(2, text);
-        }
-        if self.events[event].first.is_none() {
-            self.events[event].kind = Kind::Plain { desk: Fates::of(&[]), store: Fates::of(&made.store) };
-        } else if !self.in_batches
-            && self.events[event].message.as_ref().is_some_and(|first| {
-                serde_json::from_slice::<Made>(first.payload())
-                    .is_ok_and(|first| (first.cause, first.index) != (made.cause.clone(), made.index))
-            })
-        {
-            self.problem(2, format!("{id} is the id of two events"));
-        }
-        Sent::Output { run: made.run, index: made.index }
-    }
-
-    fn answered(&mut self, call: usize, answer: &Result<Confirmation>) {
-        let event = self.calls[call].event;
-        match answer {
-            Ok(_) => self.note(format!("  call {call} is confirmed")),
-            Err(error) => {
-                let unknown = if error.outcome_unknown() { ", perhaps stored" } else { "" };
-                self.note(format!("  call {call} failed: {:?}{unknown}", error.kind()));
-            }
-        }
-        let confirmed = answer.is_ok();
-        match &self.calls[call].what {
-            Sent::Original if confirmed => _ = self.events[event].confirmed.get_or_insert(call),
-            Sent::Output { run, index } if confirmed => {
-                let (run, index) = (*run, *index);
-                self.events[event].confirmed.get_or_insert(call);
-                if let Some(run) = self.runs.get_mut(run) {
-                    run.outputs.insert(index);
-                }
-            }
-            Sent::Letter { of: Some((consumer, place)), reason } => {
-                let held = &mut self.consumers[*consumer].held[*place];
-                held.is_asked = false;
-                if confirmed {
-                    held.letter = Some(reason.clone());
-                }
-            }
-            Sent::Replay { group } if confirmed => {
-                self.replayed.push((group, event));
-                // It has three more.
-                if let Some(deaths) = self.deaths.get_mut(&(*group, event)) {
-                    (deaths.caused, deaths.missed) = (0, 0);
-                }
-            }
-            Sent::Original | Sent::Output { .. } | Sent::Letter { .. } | Sent::Replay { .. } => {}
-        }
-    }
-
-    /// That a stopped subscription counted what was seen of it.
-    fn check_counts(&mut self, instance: usize, counts: &GroupStats) {
-        let consumers = self.consumers.iter().filter(|intake| {
-            intake.instance == instance && intake.group == counts.group && intake.filter == counts.topic
-        });
-        let (mut received, mut settled) = (0, 0);
-        for intake in consumers {
-            received += intake.held.len() as u64;
-            settled += intake.settled;
-        }
-        // Where several workers share it, what no worker has taken yet when they stop is not counted.
-        let is_counted = received == counts.received || (self.workers > 1 && received > counts.received);
-        if !is_counted || settled != counts.settled() {
-            let text = format!("{instance}: {received} deliveries and {settled} settlements, but {counts:?}");
-            self.problem(2, text);
-        }
-    }
-}
-
-impl World {
-    /// Looks at the counters of an instance that has ended.
-    pub(crate) fn counted(&self, instance: usize, stats: &typebus::Stats) {
-        let mut state = self.state();
-        stats.groups().iter().for_each(|counts| state.check_counts(instance, counts));
     }
 }

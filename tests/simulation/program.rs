@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use typebus::{HandlerError, Outcome, backend::memory::MemoryBackend, prelude::*};
 
-use crate::oracle::{How, World};
+use crate::oracle::{How, Meant, World};
 
 pub(crate) const JOBS: &str = "sim.jobs";
 pub(crate) const MADE: &str = "sim.made";
@@ -138,6 +138,16 @@ impl HandlerError for Said {
     }
 }
 
+/// One delivery of a run.
+#[derive(Debug)]
+struct Item<'a> {
+    meant: Meant<'a>,
+    key: Option<String>,
+    acts: &'a [Act],
+    /// What the group `store` does with what is made of it.
+    store: &'a [Act],
+}
+
 /// What the handlers of one instance share.
 #[derive(Debug, Clone)]
 pub(crate) struct Hands {
@@ -152,15 +162,15 @@ impl Hands {
     async fn attempt(
         &self,
         group: &'static str,
-        items: &[(String, u32, Option<String>, &[Act], &[Act])],
+        items: &[Item<'_>],
         attempt: u32,
     ) -> Result<Vec<Made>, Said> {
         silence();
-        let idents: Vec<(&str, bool)> = items.iter().map(|item| (item.0.as_str(), item.1 > 0)).collect();
-        let run = self.world.begin(self.instance, group, &idents, attempt);
+        let meant: Vec<Meant<'_>> = items.iter().map(|item| item.meant.clone()).collect();
+        let run = self.world.begin(self.instance, group, &meant, attempt);
         let mut end = End { world: &self.world, run, how: How::Dropped };
         let mut made = Vec::new();
-        for (ident, _, key, acts, store) in items {
+        for Item { meant: Meant { ident, .. }, key, acts, store } in items {
             let act = acts.get(attempt as usize - 1).copied().unwrap_or(Act(Wait::No, Then::Done));
             match act.0 {
                 Wait::No => {}
@@ -171,7 +181,7 @@ impl Hands {
                 Then::Done => continue,
                 Then::Make(count) => {
                     for _ in 0..count {
-                        let (cause, key, store) = (ident.clone(), key.clone(), store.to_vec());
+                        let (cause, key, store) = ((*ident).to_owned(), key.clone(), store.to_vec());
                         made.push(Made { cause, run, index: made.len(), key, store });
                     }
                     continue;
@@ -200,7 +210,8 @@ impl Hands {
     }
 
     async fn job(&self, job: Job, metadata: &Metadata, attempt: u32) -> Result<Vec<Made>, Said> {
-        let item = (job.ident, metadata.redriven(), job.key, &job.desk[..], &job.store[..]);
+        let meant = Meant { ident: &job.ident, replayed: metadata.redriven() > 0, copy: None };
+        let item = Item { meant, key: job.key, acts: &job.desk, store: &job.store };
         self.attempt("desk", &[item], attempt).await
     }
 }
@@ -283,28 +294,26 @@ async fn file(
     batch(max = 4, wait = "20ms")
 )]
 async fn pile(jobs: Batch<Envelope<Job>>, attempt: Attempt, hands: State<Hands>) -> Result<Vec<Made>, Said> {
-    let item = |Envelope { event, metadata }: &Envelope<Job>| {
-        (event.ident.clone(), metadata.redriven(), event.key.clone())
-    };
-    let owned: Vec<_> = jobs.iter().map(item).collect();
-    let items = owned.into_iter().zip(jobs.iter());
-    let items: Vec<_> = items
-        .map(|((ident, redriven, key), job)| {
-            (ident, redriven, key, &job.event.desk[..], &job.event.store[..])
-        })
-        .collect();
+    let items = jobs.iter().map(|Envelope { event, metadata }| {
+        let meant = Meant { ident: &event.ident, replayed: metadata.redriven() > 0, copy: None };
+        Item { meant, key: event.key.clone(), acts: &event.desk, store: &event.store }
+    });
+    let items: Vec<Item<'_>> = items.collect();
     hands.attempt("desk", &items, attempt.number()).await
 }
 
 #[handler(concurrency = 4, timeout = "5s", retry(attempts = 3, backoff = "100ms..2s"), unknown_version = hold("30s"))]
 async fn note(job: Job, metadata: Metadata, attempt: Attempt, hands: State<Hands>) -> Result<(), Said> {
-    let item = (job.ident, metadata.redriven(), job.key, &job.store[..], &[][..]);
+    let meant = Meant { ident: &job.ident, replayed: metadata.redriven() > 0, copy: None };
+    let item = Item { meant, key: job.key, acts: &job.store, store: &[] };
     hands.attempt("store", &[item], attempt.number()).await.map(drop)
 }
 
 #[handler(concurrency = 4, timeout = "5s", retry(attempts = 3, backoff = "100ms..2s"))]
 async fn put(made: Made, metadata: Metadata, attempt: Attempt, hands: State<Hands>) -> Result<(), Said> {
-    let item = (metadata.id().to_owned(), metadata.redriven(), made.key, &made.store[..], &[][..]);
+    let (ident, replayed) = (metadata.id(), metadata.redriven() > 0);
+    let meant = Meant { ident, replayed, copy: Some(made.run) };
+    let item = Item { meant, key: made.key, acts: &made.store, store: &[] };
     hands.attempt("store", &[item], attempt.number()).await.map(drop)
 }
 

@@ -41,3 +41,42 @@ impl Permits {
         waiting.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn so_many_are_given_and_each_that_waits_is_woken_once_for_one_given_back() {
+        let (permits, woken) = (Permits::new(2), Arc::new(Woken::default()));
+        let (waker, other) = (Waker::from(Arc::clone(&woken)), Waker::from(Arc::new(Woken::default())));
+        assert_eq!([(); 4].map(|()| permits.acquire(&waker)), [true, true, false, false]);
+        assert!(!permits.acquire(&other));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        permits.release();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!([(); 2].map(|()| permits.acquire(&other)), [true, false]);
+        // Who was woken and does not ask again is not woken again.
+        permits.release();
+        permits.release();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!([(); 3].map(|()| permits.acquire(&waker)), [true, true, false]);
+    }
+}

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use typebus::backend::{Attribute, Delivery, Order, Room, Token};
 
-use super::{Held, How, Instance, Intake, Kind, Run, State, World, readers};
-use crate::program::{CONCURRENCY, Fate, MADE};
+use super::{Held, How, Instance, Intake, Kind, Meant, Run, State, World, readers};
+use crate::program::{CONCURRENCY, Fate, MADE, Made};
 
 impl State {
     /// Promise 4: no more than there is room for.
@@ -33,6 +33,8 @@ impl State {
                 Order::None => None,
             };
             let lane = lane.filter(|_| !self.consumers[consumer].replays);
+            let made = serde_json::from_slice::<Made>(delivery.message.payload());
+            let copy = made.ok().map(|made| made.run);
             let intake = &mut self.consumers[consumer];
             let before = intake.by_token.insert(delivery.token, intake.held.len());
             intake.held.push(Held {
@@ -40,6 +42,7 @@ impl State {
                 event,
                 lane,
                 message: delivery.message.clone(),
+                copy,
                 suspect: delivery.past.as_ref().is_some_and(|past| past.suspect),
                 settled: false,
                 gone: false,
@@ -167,7 +170,10 @@ impl State {
         if self.is_done(held) {
             return;
         }
-        let is_twin = |other: &&Held| other.event == held.event && other.is_open() && self.is_done(other);
+        let is_twin = |other: &&Held| {
+            let is_same = (other.event, other.copy) == (held.event, held.copy);
+            is_same && other.is_open() && self.is_done(other)
+        };
         let Some(twin) = intake.open().find(is_twin).and_then(|twin| intake.by_token.get(&twin.token)) else {
             return;
         };
@@ -193,16 +199,16 @@ impl State {
         &mut self,
         instance: usize,
         group: &'static str,
-        idents: &[(&str, bool)],
+        meant: &[Meant<'_>],
         attempt: u32,
     ) -> usize {
         let run = self.runs.len();
         let mut of = Vec::new();
-        let names: Vec<&str> = idents.iter().map(|(ident, _)| *ident).collect();
+        let names: Vec<&str> = meant.iter().map(|meant| meant.ident).collect();
         self.note(format!("{group} in {instance} runs {names:?}, attempt {attempt}, as run {run}"));
-        for (ident, replayed) in idents {
-            let event = self.event(ident);
-            match self.find(instance, group, event, *replayed, &of) {
+        for meant in meant {
+            let (ident, event) = (meant.ident, self.event(meant.ident));
+            match self.find(instance, group, event, meant, &of) {
                 Some(place) => of.push(place),
                 None if self.instances[instance].dead => {}
                 None => self.problem(2, format!("{instance} runs {ident} for {group}, and does not hold it")),
@@ -222,18 +228,20 @@ impl State {
         instance: usize,
         group: &str,
         event: usize,
-        replayed: bool,
+        meant: &Meant<'_>,
         taken: &[(usize, usize)],
     ) -> Option<(usize, usize)> {
-        let mine =
-            |intake: &Intake| (intake.instance, intake.group, intake.replays) == (instance, group, replayed);
+        let mine = |intake: &Intake| {
+            (intake.instance, intake.group, intake.replays) == (instance, group, meant.replayed)
+        };
         let consumers = self.consumers.iter().enumerate().filter(|(_, intake)| mine(intake));
         consumers.into_iter().find_map(|(consumer, intake)| {
             let is_meant = |place: &usize| {
                 let held = &intake.held[*place];
                 let is_idle = held.runs.iter().all(|run| self.runs[*run].over.is_some());
                 let is_free = is_idle && !taken.contains(&(consumer, *place));
-                held.event == event && held.is_open() && is_free && !self.is_done(held)
+                let is_it = held.event == event && held.copy == meant.copy;
+                is_it && held.is_open() && is_free && !self.is_done(held)
             };
             (intake.from..intake.held.len()).find(is_meant).map(|place| (consumer, place))
         })
