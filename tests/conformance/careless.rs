@@ -60,7 +60,7 @@ impl Careless {
             Some(Slip::StartsEarliest) => changed.start = Some(Start::Earliest),
             Some(Slip::OneGroup) => "one".clone_into(&mut changed.group),
             Some(Slip::CrossesTopics) if changed.filter.starts_with("shop.") => {
-                changed.filter = Topic::from_static(">")
+                changed.filter = Topic::from_static(">");
             }
             Some(Slip::SharesBroadcast) => changed.instance = None,
             _ => {}
