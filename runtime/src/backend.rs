@@ -152,11 +152,12 @@ pub trait Consumer: fmt::Debug + Send {
 
     /// Makes durable that this delivery, which is [suspect](Past::suspect), is about to run, before it does: if the
     /// process dies of it, the next instance learns so by [`Past::crashes`]. At most one is recorded at a time, until
-    /// it is settled, or given back by [`release`](Self::release) or [`poll_close`](Self::poll_close).
+    /// it is settled, or given back by [`release`](Self::release) or [`poll_close`](Self::poll_close), or until this is
+    /// called with `None`: it survived its attempt, and answers for nothing that comes after.
     ///
     /// # Errors
     /// As for [`poll_batch`](Self::poll_batch).
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         let _ = (cx, suspect);
         Poll::Ready(Ok(()))
     }

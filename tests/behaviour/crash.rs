@@ -225,6 +225,58 @@ async fn a_suspect_that_is_settled_does_not_answer_for_what_the_next_one_does() 
     }
 }
 
+/// As brittle, but order 3 is not done with when it survived: it fails, and sleeps.
+#[handler(retry(attempts = 6, backoff = "10s..20s"))]
+async fn weary(order: Placed, mortal: State<Mortal>) -> Result<(), Failure> {
+    match order.number {
+        7 => {
+            mortal.connection.kill();
+            std::future::pending::<()>().await;
+        }
+        3 if mortal.gate.waiting() == 0 && mortal.seen.count() == 0 => mortal.gate.pass().await,
+        3 if mortal.seen.count() < 4 => {
+            mortal.seen.push(3);
+            return Err(Failure::retry("not yet"));
+        }
+        _ => {}
+    }
+    mortal.seen.push(order.number);
+    Ok(())
+}
+
+service! { Weary = "weary" { handles: [weary], publishes: [Placed], state: [Mortal] } }
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_survived_and_sleeps_does_not_answer_for_what_the_next_one_does() {
+    for profile in [None, Some(Profile::Kafka), Some(Profile::RabbitMq), Some(Profile::Nats)] {
+        let (memory, gate, seen) = (memory(profile), Gate::default(), Orders::default());
+        let connect = async || {
+            let connection = MemoryBackend::connect(&memory).unwrap();
+            let mortal = Mortal { connection: connection.clone(), gate: gate.clone(), seen: seen.clone() };
+            (Bus::<Weary>::builder().state(mortal).connect(connection.clone()).await.unwrap(), connection)
+        };
+        let (bus, connection) = connect().await;
+        let running = bus.start().await.unwrap();
+        bus.publish(&Placed { number: 3, customer: "ann".into() }).await.unwrap();
+        gate.crowd(1).await;
+        connection.kill();
+        patiently(running.finished()).await.unwrap_err();
+        seen.push(0);
+        let (publisher, _connection) = connect().await;
+        publisher.publish(&Placed { number: 7, customer: "bob".into() }).await.unwrap();
+        for _ in 0..3 {
+            let (bus, _connection) = connect().await;
+            let running = bus.start().await.unwrap();
+            patiently(running.finished()).await.unwrap_err();
+        }
+        let (bus, _connection) = connect().await;
+        let _running = start(&bus).await;
+        let [letter] = &letters(&bus, "weary").await[..] else { panic!("{profile:?}: not one dead letter") };
+        assert_eq!((letter.reason(), letter.metadata().key()), (Reason::Crashed, Some("bob")), "{profile:?}");
+        assert_eq!(seen.all().last(), Some(&3), "{profile:?}: it was done in the end");
+    }
+}
+
 #[handler(batch(max = 4, wait = "20ms"))]
 async fn bundle(orders: Batch<Placed>, gate: State<Gate>, seen: State<Orders>) {
     gate.pass().await;

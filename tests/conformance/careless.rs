@@ -334,7 +334,7 @@ impl Consumer for CarelessConsumer {
         }
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.inner.poll_record(cx, suspect)
     }
 

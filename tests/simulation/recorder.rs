@@ -122,7 +122,7 @@ impl Consumer for Recorded {
         self.inner.settle(settled, floors);
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.world.recorded(self.number, suspect);
         self.inner.poll_record(cx, suspect)
     }

@@ -49,7 +49,7 @@ impl Consumer for Redriven {
         self.0.settle(settled, floors);
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.0.poll_record(cx, suspect)
     }
 

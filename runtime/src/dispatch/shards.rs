@@ -80,7 +80,7 @@ impl Consumer for Shard {
         self.split.settle(settled);
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.split.poll_record(self.at, cx, suspect)
     }
 

@@ -165,7 +165,7 @@ impl Consumer for RenamedConsumer {
         self.inner.settle(settled, floors);
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.inner.poll_record(cx, suspect)
     }
 

@@ -125,7 +125,7 @@ impl Consumer for Tapped {
         }
     }
 
-    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
         self.consumer.poll_record(cx, suspect)
     }
 

@@ -46,9 +46,9 @@ impl World {
         tokens.iter().for_each(|token| state.settled(consumer, *token));
     }
 
-    pub(crate) fn recorded(&self, consumer: usize, suspect: Token) {
+    pub(crate) fn recorded(&self, consumer: usize, suspect: Option<Token>) {
         let intake = &mut self.state().consumers[consumer];
-        intake.recorded = intake.by_token.get(&suspect).copied();
+        intake.recorded = suspect.and_then(|suspect| intake.by_token.get(&suspect).copied());
     }
 
     pub(crate) fn revoking(&self, consumer: usize, partitions: &Partitions) {

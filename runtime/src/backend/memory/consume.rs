@@ -103,8 +103,9 @@ impl Consumer for MemoryConsumer {
         });
     }
 
-    fn poll_record(&mut self, _cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
-        let recorded = self.broker.run(|state, _| state.groups[self.group].record(self.member, &suspect));
+    fn poll_record(&mut self, _cx: &mut Context<'_>, suspect: Option<Token>) -> Poll<Result<()>> {
+        let recorded =
+            self.broker.run(|state, _| state.groups[self.group].record(self.member, suspect.as_ref()));
         Poll::Ready(if recorded { Ok(()) } else { Err(gone("record")) })
     }
 

@@ -135,10 +135,10 @@ impl Group {
         held
     }
 
-    /// A suspect is about to run; `false` if it is no member that says so.
-    pub(super) fn record(&mut self, id: u64, suspect: &Token) -> bool {
+    /// A suspect is about to run, or none is; `false` if it is no member that says so.
+    pub(super) fn record(&mut self, id: u64, suspect: Option<&Token>) -> bool {
         let Some(at) = self.members.iter().position(|member| member.id == id) else { return false };
-        let place = self.place(&self.members[at], suspect);
+        let place = suspect.and_then(|suspect| self.place(&self.members[at], suspect));
         if self.nature.remembers {
             self.members[at].recorded = place;
         }

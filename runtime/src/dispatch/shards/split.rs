@@ -172,7 +172,12 @@ impl Split {
         self.lock().told.notes.extend_from_slice(notes);
     }
 
-    pub(super) fn poll_record(&self, at: usize, cx: &mut Context<'_>, suspect: Token) -> Poll<Result<()>> {
+    pub(super) fn poll_record(
+        &self,
+        at: usize,
+        cx: &mut Context<'_>,
+        suspect: Option<Token>,
+    ) -> Poll<Result<()>> {
         self.bell.0[at].register(cx.waker());
         let hand = {
             let mut state = self.lock();

@@ -47,7 +47,7 @@ impl Care {
 
     /// Whether nothing asks for it.
     pub(super) fn is_none(&self) -> bool {
-        self.suspects == 0 && self.paused == 0 && self.breaker == Breaker::Closed(0)
+        self.suspects == 0 && self.paused == 0 && !self.acquitted && self.breaker == Breaker::Closed(0)
     }
 }
 
@@ -93,9 +93,12 @@ impl Worker {
 
     /// Whether a delivery may start now; asked only while something asks for care.
     pub(super) fn may_start(&mut self, handler: usize, id: u32, cx: &mut Context<'_>) -> Result<bool> {
-        // Or the one that is settled would answer for what the next one does.
-        if std::mem::take(&mut self.care.acquitted) {
+        // Or the one that survived would answer for what the next one does.
+        if self.care.acquitted {
             self.tell();
+            let Poll::Ready(cleared) = self.setup.consumer.poll_record(cx, None) else { return Ok(false) };
+            cleared.map_err(|error| self.fatal(error))?;
+            self.care.acquitted = false;
         }
         if self.setup.runners[handler].paused {
             return Ok(false);
@@ -123,7 +126,7 @@ impl Worker {
             return Ok(true);
         }
         let Some(entry) = self.held.get(id) else { return Ok(false) };
-        let Poll::Ready(recorded) = self.setup.consumer.poll_record(cx, entry.delivery.token) else {
+        let Poll::Ready(recorded) = self.setup.consumer.poll_record(cx, Some(entry.delivery.token)) else {
             return Ok(false);
         };
         recorded.map_err(|error| self.fatal(error))?;

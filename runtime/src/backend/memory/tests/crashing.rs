@@ -20,7 +20,7 @@ fn suspect(crashes: u32) -> Option<Past> {
 }
 
 fn record(consumer: &mut dyn Consumer, delivery: &Delivery) {
-    let recorded = consumer.poll_record(&mut Context::from_waker(Waker::noop()), delivery.token);
+    let recorded = consumer.poll_record(&mut Context::from_waker(Waker::noop()), Some(delivery.token));
     assert!(matches!(recorded, Poll::Ready(Ok(()))));
 }
 
