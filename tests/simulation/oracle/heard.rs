@@ -65,9 +65,10 @@ impl World {
         let mut state = self.state();
         state.note(format!("consumer {consumer}: {partitions:?} {how}"));
         let intake = &mut state.consumers[consumer];
-        intake.revoking = false;
         let held = intake.held.iter_mut().filter(|held| !held.gone);
         held.filter(|held| partitions.contains(held.token.partition)).for_each(|held| held.gone = true);
+        // Another revocation may not be answered yet.
+        intake.revoking = intake.held.iter().any(|held| held.leaving && !held.gone);
     }
 }
 
