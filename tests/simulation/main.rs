@@ -27,6 +27,9 @@ use oracle::Problem;
 
 /// How many histories are played, unless the environment says so.
 const HISTORIES: u64 = 10_000;
+/// The first seed. The same in every run, so that a change is blamed for what it broke; `TYPEBUS_SIMULATION_BASE` looks
+/// elsewhere.
+const BASE: u64 = 20_261_124;
 
 /// Prints where the test runner does not catch it: what the seed was is of interest in any case.
 macro_rules! say {
@@ -45,7 +48,7 @@ fn the_promises_hold_in_random_histories() {
         return fail_if_broken(seed);
     }
     let count = variable("TYPEBUS_SIMULATION_HISTORIES").unwrap_or(HISTORIES);
-    let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or_else(|| fastrand::u64(..1 << 40));
+    let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or(BASE);
     say!("simulation: {count} histories from the seed {base} on");
     let began = Instant::now();
     let next = AtomicU64::new(0);
@@ -86,7 +89,7 @@ fn the_promises_hold_in_random_histories() {
 /// breaks, and soon.
 #[test]
 fn every_sabotage_is_caught() {
-    let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or_else(|| fastrand::u64(..1 << 40));
+    let base = variable("TYPEBUS_SIMULATION_BASE").unwrap_or(BASE);
     say!("simulation: sabotage from the seed {base} on");
     say!("  {:<24}promise  caught after  at most", "mistake");
     let mut missed = Vec::new();
