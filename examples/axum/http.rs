@@ -31,8 +31,11 @@ async fn order(State(app): State<App>, Json(order): Json<OrderPlaced>) -> Answer
 
 /// Whether requests should come here.
 pub async fn ready(State(app): State<App>) -> Answer {
+    if *app.stopping.borrow() {
+        return answer(false, &"stopping");
+    }
     let readiness = app.running.ready();
-    answer(readiness.is_ready() && !*app.stopping.borrow(), &readiness)
+    answer(readiness.is_ready(), &readiness)
 }
 
 /// Whether this process should live on. One that stops should, until it has stopped.
