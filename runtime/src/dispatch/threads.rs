@@ -92,15 +92,15 @@ fn loom_a_permit_is_never_held_twice_and_never_forgotten() {
 #[test]
 fn loom_a_worker_hears_of_a_stop_and_of_a_hurry() {
     check(3, || {
-        let control = Arc::new(Control::default());
+        let control = Arc::new(Control::new(0));
         let threads = [Control::stop, Control::hurry].map(|tell| {
             let control = Arc::clone(&control);
             thread::spawn(move || tell(&control))
         });
-        // The last word is the hurry, in whichever order they come.
+        // Both bits are there in the end, in whichever order they come.
         block_on(poll_fn(|cx| {
             control.waker.register(cx.waker());
-            if control.wish.load(Ordering::Acquire) == 2 { Poll::Ready(()) } else { Poll::Pending }
+            if control.wishes.load(Ordering::Acquire) == 3 { Poll::Ready(()) } else { Poll::Pending }
         }));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });

@@ -114,6 +114,7 @@ fn delivery(partition: u32, position: u64) -> Delivery {
         message: MessageBuilder::new().build(),
         partition: Some(partition),
         position: None,
+        past: None,
     }
 }
 
