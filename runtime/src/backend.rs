@@ -40,9 +40,19 @@ pub use crate::message::{
     Attribute, Defect, Header, Headers, MAX_HEADER_BYTES, MAX_HEADERS, Message, MessageBuilder,
 };
 pub use crate::policy::{Limits, Order, Start};
+#[cfg(feature = "broker")]
+pub use crate::secret::Secret;
 pub use crate::topic::Topic;
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+#[cfg(feature = "broker")]
+mod url;
 
 /// A boxed future that borrows its backend.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "kafka")]
+use crate::backend::kafka::Kafka;
+#[cfg(feature = "nats")]
+use crate::backend::nats::Nats;
+#[cfg(feature = "rabbitmq")]
+use crate::backend::rabbitmq::RabbitMq;
 use crate::{
     backend::{
         Backend,
@@ -48,6 +54,27 @@ impl IntoBackend for Arc<dyn Backend> {
 impl IntoBackend for Memory {
     fn into_backend(self) -> Result<Arc<dyn Backend>> {
         Ok(Arc::new(MemoryBackend::connect(&self)?))
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl IntoBackend for Kafka {
+    fn into_backend(self) -> Result<Arc<dyn Backend>> {
+        self.open()
+    }
+}
+
+#[cfg(feature = "rabbitmq")]
+impl IntoBackend for RabbitMq {
+    fn into_backend(self) -> Result<Arc<dyn Backend>> {
+        self.open()
+    }
+}
+
+#[cfg(feature = "nats")]
+impl IntoBackend for Nats {
+    fn into_backend(self) -> Result<Arc<dyn Backend>> {
+        self.open()
     }
 }
 
@@ -100,16 +127,22 @@ impl IntoBackend for &str {
         let scheme = self.split_once(':').map(|(scheme, _)| scheme);
         match scheme {
             Some("memory") => Memory::from_url(self)?.into_backend(),
-            Some(
-                scheme @ ("kafka" | "kafkas" | "amqp" | "amqps" | "nats" | "tls" | "pulsar" | "pulsar+ssl"),
-            ) => {
-                let text = format!(
-                    "`{scheme}:` is not in this version of typebus yet; it has `memory:` and `memory:NAME`"
-                );
-                Err(Error::new(ErrorKind::Config, "connect", text))
-            }
+            #[cfg(feature = "kafka")]
+            Some("kafka" | "kafkas") => Kafka::from_url(self)?.into_backend(),
+            #[cfg(feature = "rabbitmq")]
+            Some("amqp" | "amqps") => RabbitMq::from_url(self)?.into_backend(),
+            #[cfg(feature = "nats")]
+            Some("nats" | "tls") => Nats::from_url(self)?.into_backend(),
             Some(scheme) => {
-                let text = format!("`{scheme}:` is no scheme of a broker; use `memory:` or `memory:NAME`");
+                let text = match feature(scheme) {
+                    Some(feature) => format!(
+                        "`{scheme}:` needs the feature `{feature}`; turn it on: `cargo add typebus --features {feature}`"
+                    ),
+                    None if scheme.starts_with("pulsar") => {
+                        format!("`{scheme}:` is not in this version of typebus yet; {SCHEMES}")
+                    }
+                    None => format!("`{scheme}:` is no scheme of a broker; {SCHEMES}"),
+                };
                 Err(Error::new(ErrorKind::Config, "connect", text))
             }
             None => {
@@ -117,5 +150,17 @@ impl IntoBackend for &str {
                 Err(Error::new(ErrorKind::Config, "connect", text))
             }
         }
+    }
+}
+
+const SCHEMES: &str = "use `memory:`, `kafka://`, `amqp://` or `nats://`";
+
+/// The feature that brings a scheme.
+fn feature(scheme: &str) -> Option<&'static str> {
+    match scheme {
+        "kafka" | "kafkas" => Some("kafka"),
+        "amqp" | "amqps" => Some("rabbitmq"),
+        "nats" | "tls" => Some("nats"),
+        _ => None,
     }
 }

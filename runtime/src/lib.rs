@@ -178,6 +178,8 @@ mod reply;
 mod request;
 mod running;
 mod scope;
+#[cfg(feature = "broker")]
+mod secret;
 mod service;
 mod signal;
 mod stats;

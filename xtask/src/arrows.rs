@@ -41,7 +41,7 @@ struct Without {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "the words",
-        modules: &["clock", "duration", "error", "key", "message", "nearest", "policy", "topic"],
+        modules: &["clock", "duration", "error", "key", "message", "nearest", "policy", "secret", "topic"],
         sees: &[],
         without: None,
     },
@@ -49,13 +49,13 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "the contract",
         modules: &["backend"],
-        sees: &["error", "message", "policy", "topic"],
+        sees: &["error", "message", "policy", "secret", "topic"],
         without: Some(Without { crates: &["serde", "serde_json"], except_in: "config.rs" }),
     },
     Layer {
         name: "the backends",
         modules: &["backend/*"],
-        sees: &["backend", "duration", "error", "message", "policy", "topic"],
+        sees: &["backend", "backend/*", "duration", "error", "message", "policy", "secret", "topic"],
         without: Some(Without { crates: &["serde", "serde_json"], except_in: "config.rs" }),
     },
     Layer {

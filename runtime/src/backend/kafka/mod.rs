@@ -1,0 +1,15 @@
+//! Kafka, for real.
+
+mod config;
+
+pub use config::Kafka;
+
+const SYSTEM: &str = "kafka";
+
+impl Kafka {
+    /// Opens what these options say; nothing is contacted yet.
+    pub(crate) fn open(self) -> crate::error::Result<std::sync::Arc<dyn super::Backend>> {
+        Err(crate::error::Error::new(crate::error::ErrorKind::Unsupported, "connect", "it is not there yet")
+            .at(SYSTEM))
+    }
+}

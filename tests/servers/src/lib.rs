@@ -1,0 +1,1 @@
+//! Real brokers on this machine: started, harmed and ended by a test.
