@@ -14,18 +14,32 @@
 //!
 //! Everything here blocks the thread, and every wait has a deadline.
 
+mod ask;
 mod broker;
+mod certificates;
 mod directory;
 mod install;
-mod kafka;
+pub mod kafka;
 mod log;
-mod nats;
+mod login;
+pub mod nats;
 mod ports;
 mod process;
-mod rabbitmq;
+mod proxy;
+pub mod rabbitmq;
 mod server;
 
-pub use self::{broker::Broker, kafka::Kafka, nats::Nats, rabbitmq::RabbitMq, server::Server};
+pub use self::{
+    broker::Broker,
+    certificates::{Certificates, Identity, Pem},
+    install::kafka_build,
+    kafka::{Kafka, KafkaCluster},
+    login::{ALICE, Login, MALLORY},
+    nats::Nats,
+    proxy::Proxy,
+    rabbitmq::RabbitMq,
+    server::Server,
+};
 
 /// The URL of the server that the tests share: `TYPEBUS_TEST_KAFKA_URL` and the like.
 ///
