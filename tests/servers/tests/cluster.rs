@@ -1,10 +1,10 @@
 //! Three nodes, one of which is lost.
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use typebus_servers::{KafkaCluster, kafka::Setup};
 
 #[test]
-fn another_node_leads_when_the_leader_is_killed() {
+fn another_node_of_kafka_leads_when_the_leader_is_killed() {
     let cluster = KafkaCluster::with(&Setup::default().property("min.insync.replicas", 2)).unwrap();
     cluster.create_topic("led", 3, 3).unwrap();
     let refused = cluster.create_topic("led", 3, 3).unwrap_err().to_string();

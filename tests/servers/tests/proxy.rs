@@ -1,5 +1,5 @@
 //! What the proxy does to a link.
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},

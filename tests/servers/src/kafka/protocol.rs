@@ -215,10 +215,10 @@ impl<'a> Answer<'a> {
         Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
     }
 
-    fn tagged(&mut self, mut read: impl FnMut(usize, Answer<'a>) -> Result<()>) -> Result<()> {
+    fn tagged(&mut self, mut read: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {
         for _ in 0..self.varint()? {
             let (tag, length) = (self.varint()?, self.varint()?);
-            read(tag, Answer(self.take(length)?))?;
+            read(tag, Self(self.take(length)?))?;
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
 };
 
@@ -159,7 +158,7 @@ fn names(port: u16, of: &Directory) -> Result<Server> {
     let directory = Directory::of("names", kept.as_deref())?;
     let launch =
         Launch::new("epmd", directory.path()).args(["-address", "127.0.0.1", "-port", &port.to_string()]);
-    let answers = move || Ok(drop(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?));
+    let answers = move || ask::connect(&ask::local(port)).map(drop);
     let names = Server::new("epmd", directory, launch, answers);
     names.restart()?;
     Ok(names)
