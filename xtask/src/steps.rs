@@ -119,7 +119,7 @@ impl Step {
             Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Counts => {
-                tools::valgrind(shell)?;
+                tools::valgrind()?;
                 shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;
             }
             Self::Package => package::check(shell)?,
