@@ -7,7 +7,7 @@ use typebus_servers::Broker;
 use crate::{
     arrows, examples, fuzz, hello, package,
     shell::{Shell, Tests},
-    supply::Supply,
+    supply::{Server, Supply},
     tools, webhooks,
 };
 
@@ -119,7 +119,7 @@ impl Step {
             Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Counts => {
-                tools::valgrind(shell)?;
+                tools::valgrind()?;
                 shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;
             }
             Self::Package => package::check(shell)?,
@@ -139,11 +139,16 @@ fn test_brokers(shell: &Shell, supply: &mut Supply) -> Result<Tests> {
     if supply.brokers().contains(&Broker::Kafka) {
         typebus_servers::kafka_build()?;
     }
-    let servers = supply.servers(shell)?;
-    let test = shell.cargo(["test", "-p", "typebus-tests", "--no-fail-fast", "--features", &names.join(",")]);
-    let test = test.args(["--test", "conformance"]).args(names.iter().flat_map(|name| ["--test", name]));
-    let variables = servers.iter().filter_map(|server| server.variable());
-    variables.fold(test, |test, (name, url)| test.env(name, url)).run_tests()
+    let features = names.join(",");
+    let test = |args: &[&str]| {
+        let test =
+            shell.cargo(["test", "-p", "typebus-tests", "--features", &features, "--test", "conformance"]);
+        test.args(names.iter().flat_map(|name| ["--test", name])).args(args.iter().copied())
+    };
+    // Servers that wait for a compiler are in its way.
+    test(&["--no-run"]).run()?;
+    let variables = supply.servers(shell)?.iter().filter_map(Server::variable);
+    variables.fold(test(&["--no-fail-fast"]), |test, (name, url)| test.env(name, url)).run_tests()
 }
 
 /// What the test runner is told about brokers that nobody asked for: the tests of one have its name in theirs.

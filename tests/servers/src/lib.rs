@@ -34,7 +34,7 @@ mod server;
 pub use self::{
     broker::{Broker, Running},
     certificates::{Certificates, Identity, Pem},
-    install::kafka_build,
+    install::{kafka_build, need},
     kafka::{Kafka, KafkaCluster},
     left::Left,
     login::{ALICE, Login, MALLORY},

@@ -153,3 +153,34 @@ fn leash(id: u32, temporary: Option<&Path>) -> Result<Child> {
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().context("cannot run sh")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(log: &Log, folder: &Path, temporary: Option<&Path>) -> Process {
+        Launch::new("sleep", folder).args(["1000"]).spawn(log, temporary).unwrap()
+    }
+
+    #[test]
+    fn what_we_started_ends_with_us_and_its_data_too() {
+        let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut process = sleeper(&Log::new(folder.path().join("log")), folder.path(), Some(data.path()));
+        assert!(!process.wait(Duration::ZERO).unwrap());
+        // When we end, in whatever way, this is what the system does.
+        let mut leash = process.leash.take().unwrap();
+        drop(leash.stdin.take());
+        assert!(process.wait(Duration::from_secs(20)).unwrap());
+        leash.wait().unwrap();
+        assert!(!data.path().exists());
+    }
+
+    #[test]
+    fn what_is_left_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = sleeper(&Log::new(folder.path().join("log")), folder.path(), None);
+        let id = Pid::from_child(&process.child);
+        process.leave();
+        kill_process(id, Signal::KILL).unwrap();
+    }
+}

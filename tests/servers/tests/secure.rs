@@ -14,7 +14,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use typebus_servers::{
-    ALICE, Certificates, Identity, Kafka, Login, MALLORY, Nats, Pem, RabbitMq, kafka::Listener,
+    ALICE, Certificates, Identity, Kafka, Login, MALLORY, Nats, Pem, RabbitMq,
+    kafka::{Kind, Listener, Operation},
 };
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -120,6 +121,18 @@ fn kafka_has_every_listener_at_once() {
         let answer = tls.and_then(|mut tls| kafka(&mut tls, 3, 1, &metadata));
         assert_eq!(answer.is_ok(), welcome, "{client:?}: {answer:?}");
     }
+    server.create_topic("asked", 1, 1).unwrap();
+    let mut mallory = stream(Listener::SaslPlaintext);
+    assert_eq!(sasl_plain(&mut mallory, &MALLORY, MALLORY.password), 0);
+    let mut describe = || {
+        let answer = kafka(&mut mallory, 3, 1, b"\0\0\0\x01\0\x05asked").unwrap();
+        // A topic's error stands before its name.
+        let at = answer.windows(5).position(|bytes| bytes == b"asked").unwrap();
+        i16::from_be_bytes([answer[at - 4], answer[at - 3]])
+    };
+    assert_eq!(describe(), 29);
+    server.allow(&MALLORY, Operation::Describe, Kind::Topic, "as").unwrap();
+    assert_eq!(describe(), 0);
     // Who comes in through the proxy is told to come back through it.
     let answer = kafka(&mut stream(Listener::Proxied), 3, 1, &metadata).unwrap();
     let port = u32::from(server.proxy().unwrap().port()).to_be_bytes();

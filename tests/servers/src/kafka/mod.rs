@@ -4,13 +4,19 @@ mod cluster;
 mod config;
 mod listener;
 mod protocol;
+mod right;
 
 use std::{collections::BTreeMap, ops::Deref};
 
 use anyhow::Result;
 
 use self::protocol::Client;
-pub use self::{cluster::KafkaCluster, config::Setup, listener::Listener};
+pub use self::{
+    cluster::KafkaCluster,
+    config::Setup,
+    listener::Listener,
+    right::{Kind, Operation},
+};
 use crate::{ask, certificates::Certificates, login::Login, proxy::Proxy, server::Server};
 
 /// A node of Kafka, on ports of 127.0.0.1; by itself a whole cluster. No topic comes into being by being used.
@@ -89,6 +95,14 @@ impl Kafka {
     /// There is such a topic, or Kafka refuses it.
     pub fn create_topic(&self, topic: &str, partitions: i32, replicas: i16) -> Result<()> {
         Client::connect(&self.address())?.create_topic(topic, partitions, replicas)
+    }
+
+    /// Gives a user of a [secure](Setup::secure) one a right on everything of this kind whose name begins so.
+    ///
+    /// # Errors
+    /// Kafka refuses it, as one does that is not secure.
+    pub fn allow(&self, login: &Login, operation: Operation, kind: Kind, prefix: &str) -> Result<()> {
+        Client::connect(&self.address())?.allow(login.user, kind.code(), prefix, operation.code())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::ask;
 const METADATA: (i16, i16) = (3, 1);
 const API_VERSIONS: (i16, i16) = (18, 3);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const CREATE_ACLS: (i16, i16) = (30, 1);
 
 /// A connection without TLS or credentials.
 #[derive(Debug)]
@@ -76,6 +77,20 @@ impl Client {
             (answer.i32()?, answer.i32()?, answer.text()?, answer.i16()?);
         if error != 0 {
             bail!("Kafka does not make {topic}: error {error}, {}", answer.text().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// One right of one user, from anywhere, on everything of this kind whose name begins so.
+    pub(super) fn allow(&mut self, user: &str, kind: u8, prefix: &str, operation: u8) -> Result<()> {
+        // The names are prefixes (4), and it is allowed (3) rather than denied.
+        let request = Request::default().i32(1).u8(kind).text(prefix).u8(4);
+        let request = request.text(&format!("User:{user}")).text("*").u8(operation).u8(3);
+        let bytes = self.ask(CREATE_ACLS, request)?;
+        let mut answer = Answer(&bytes);
+        let (_throttled, _rights, error) = (answer.i32()?, answer.i32()?, answer.i16()?);
+        if error != 0 {
+            bail!("Kafka does not allow that: error {error}, {}", answer.text().unwrap_or_default());
         }
         Ok(())
     }
