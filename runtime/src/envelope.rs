@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use chrono::DateTime;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     backend::Delivery,
+    clock::since_1970,
     codec::Encoded,
     error::{Error, ErrorKind, Result},
     event::EventDescriptor,
@@ -65,7 +66,7 @@ impl Stamp<'_> {
         }
         let payload_and_key = builder.len();
         builder.letterhead(letterhead);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = since_1970();
         builder.fixed_attribute(Attribute::Time, &rfc3339(now));
         match (self.identity, *has_id) {
             (Identity::Given(id), _) => declared_id(builder, event, id.as_bytes())?,

@@ -75,7 +75,7 @@ impl Metadata {
         self.text(Attribute::Source).unwrap_or_default()
     }
 
-    /// When it was published, by the publisher's clock: for display, not for order or lag.
+    /// When it was published, by the publisher's clock, on Linux at most 10 ms behind: for display, not for order or lag.
     #[must_use]
     pub fn time(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(self.text(Attribute::Time)?).ok().map(Into::into)

@@ -79,7 +79,8 @@ service! { Looker = "looker" { handles: [look], publishes: [Placed], state: [Wir
 async fn the_envelope_is_cloudevents_in_binary_mode() {
     let wires = Wires::default();
     let bus = Bus::<Looker>::builder().state(wires.clone()).connect("memory:").await.unwrap();
-    let before = utc_now().timestamp_millis();
+    // The clock of the kernel's ticks is at most 10 ms behind.
+    let before = utc_now().timestamp_millis() - 10;
     let receipt =
         bus.publish(&Placed { number: 1, customer: "ann".into() }).header("channel", "web").await.unwrap();
     let after = utc_now().timestamp_millis();
