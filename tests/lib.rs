@@ -462,6 +462,19 @@ pub async fn patiently<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE.get(), future).await.expect("it never happened")
 }
 
+/// Completes when something holds that nothing announces.
+///
+/// # Panics
+/// It never does.
+pub async fn until(mut holds: impl FnMut() -> bool) {
+    let holding = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    patiently(holding).await;
+}
+
 /// Completes when everything published so far is settled by every group of these services.
 ///
 /// # Panics

@@ -1,6 +1,7 @@
 //! Runs trials: each on a thread, in a runtime of its own, whose clock is paused unless its broker has a clock itself.
 
 use std::{
+    backtrace::Backtrace,
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
     process,
@@ -78,7 +79,7 @@ pub(crate) fn jobs() -> Vec<Job> {
 
 /// Runs jobs, several at a time.
 pub(crate) fn run(jobs: &[Job]) -> Vec<Outcome> {
-    panic::set_hook(Box::new(|panic| LAST_PANIC.set(panic.to_string())));
+    panic::set_hook(Box::new(|panic| LAST_PANIC.set(format!("{panic}{}", waiting(&panic.to_string())))));
     let of_clock = |clock| -> Vec<(usize, &Job)> {
         jobs.iter().enumerate().filter(|(_, job)| job.backend.clock == clock).collect()
     };
@@ -120,6 +121,19 @@ pub(crate) fn run(jobs: &[Job]) -> Vec<Outcome> {
     });
     outcomes.sort_by_key(|(nth, _)| *nth);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Where a trial was when it lost its patience: the place that panics does not tell.
+fn waiting(panic: &str) -> String {
+    if !panic.contains("it never happened") {
+        return String::new();
+    }
+    let trace = Backtrace::force_capture().to_string();
+    let places = trace.lines().filter_map(|line| line.trim().strip_prefix("at "));
+    places
+        .filter(|place| place.contains("conformance/trials/"))
+        .map(|place| format!("\nat {place}"))
+        .collect()
 }
 
 fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use typebus::{
-    Bus, ErrorKind, IntoBackend, NoState, Running, Service, StateOf, Tuning,
+    Bus, Config, ErrorKind, IntoBackend, NoState, Running, Service, StateOf, Tuning,
     backend::{Attribute, Backend, Capabilities, MessageBuilder, Outgoing, Sender, Topic},
     testing::Foreign,
 };
@@ -62,9 +63,19 @@ impl World {
         }
     }
 
+    /// Whether a server is to be waited for.
+    pub(crate) fn is_real(&self) -> bool {
+        self.entry.clock == Clock::Real
+    }
+
+    /// Settings for where a server is to be waited for.
+    pub(crate) fn config(&self, toml: &str) -> Config {
+        self.either(Config::new(), Config::from_toml(toml).unwrap())
+    }
+
     /// Whether something took as long as it should: exactly, where time passes only when nothing is left to do.
-    pub(crate) fn assert_took(&self, took: Duration, expected: Duration) {
-        let most = self.either(expected, expected + Duration::from_secs(2));
+    pub(crate) fn assert_took(&self, began: Instant, expected: Duration) {
+        let (took, most) = (began.elapsed(), self.either(expected, expected + Duration::from_secs(2)));
         assert!((expected..=most).contains(&took), "it took {took:?} instead of {expected:?}");
     }
 

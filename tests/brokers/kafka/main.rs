@@ -3,7 +3,10 @@
 //! `cargo test -p typebus-tests --features kafka --test kafka`; `TYPEBUS_TEST_KAFKA_URL` says which server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
-#[test]
-fn a_server_is_there() {
-    assert!(!typebus_servers::url("kafka").is_empty());
-}
+mod basics;
+mod crash;
+mod desk;
+mod handover;
+mod letters;
+mod publishing;
+mod starting;

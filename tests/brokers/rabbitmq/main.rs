@@ -3,7 +3,12 @@
 //! `cargo test -p typebus-tests --features rabbitmq --test rabbitmq`; `TYPEBUS_TEST_RABBITMQ_URL` says which server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
-#[test]
-fn a_server_is_there() {
-    assert!(!typebus_servers::url("rabbitmq").is_empty());
-}
+mod confirms;
+mod crash;
+mod flow;
+mod foreign;
+mod help;
+mod order;
+mod outage;
+mod security;
+mod topology;

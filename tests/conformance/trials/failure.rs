@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use typebus::{ErrorKind, Reason, prelude::*};
+use typebus::{ErrorKind, Reason, Tuning, prelude::*};
 use typebus_tests::{
     Does, Ends, Gate, Job, Journal, Placed, Seen, caught_up, counts, ends, letters, patiently,
 };
@@ -25,6 +25,12 @@ trials! { "Failure":
     "an instance that stood still: others take over, and its late settlements do no harm" [25] => stopped, caught: [SettlesEarly @ "nats"];
     "what kills its process three times is a dead letter, innocents are not" [9] => crashes, caught: [ForgetsPast @ "memory", ForgetsPast @ "rabbitmq"];
     "sixteen keys asleep at concurrency 16: a seventeenth runs" [16] => asleep, caught: [SleepsInHandler @ "memory"];
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn fail_for(delay: Duration) -> Does {
+    Does::FailFor(delay.as_millis().try_into().unwrap())
 }
 
 /// What a handler is to do, and what it did.
@@ -66,7 +72,8 @@ async fn delays(world: &World) -> Verdict {
     let desk = Desk::of(world);
     let process = world.process::<Workshop, _>(desk.clone()).await;
     process.bus.publish(&Job::of("k", 1).does([Does::Fail, Does::Fail])).await.unwrap();
-    process.bus.publish(&Job::of("l", 2).does([Does::FailFor(20_000)])).await.unwrap();
+    let long = world.either(20 * SECOND, 3 * SECOND);
+    process.bus.publish(&Job::of("l", 2).does([fail_for(long)])).await.unwrap();
     let running = process.start().await;
     caught_up(&running).await;
     let floors = [Duration::from_millis(500), Duration::from_secs(1)];
@@ -75,7 +82,7 @@ async fn delays(world: &World) -> Verdict {
         delays.len() == 2 && delays.iter().zip(floors).all(|(delay, floor)| *delay >= floor),
         "{delays:?}"
     );
-    assert!(desk.journal.delays(2)[0] >= Duration::from_secs(20));
+    assert!(desk.journal.delays(2)[0] >= long);
     assert_eq!(ends(&running), Ends { handled: 2, ..Ends::NONE });
     Verdict::Kept
 }
@@ -186,7 +193,7 @@ async fn pattern(world: &World) -> Verdict {
     process.bus.publish(&order).await.unwrap();
     for _ in 0..3 {
         caught_up(&running).await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        tokio::time::sleep(world.either(10 * SECOND, SECOND)).await;
     }
     assert_eq!((seen.all(), letters(&process.bus, "all").await.len()), (vec!["shop.orders".to_owned()], 1));
     Verdict::Kept
@@ -202,19 +209,22 @@ service! { Doomed = "doomed" { handles: [doomed], publishes: [Placed], state: [S
 
 async fn unwritable(world: &World) -> Verdict {
     let seen = Seen::default();
-    let process = world.process::<Doomed, _>(seen.clone()).await;
+    let unwritable = world.either(30 * SECOND, 2 * SECOND);
+    let tuning = Tuning { unwritable, ..Tuning::default() };
+    let process = world.tuned::<Doomed, _>(seen.clone(), tuning).await;
     process.bus.publish(&Placed { number: 1, customer: "ann".into() }).await.unwrap();
-    process.harm.fail("dead.doomed", 9);
+    // It is written again after 2 s, then 4, 8, .. up to 30, and jitter takes at most half of each.
+    process.harm.fail("dead.doomed", world.either(9, 3));
     let running = process.start().await;
     let began = Instant::now();
     seen.reached(1).await;
-    tokio::time::sleep(Duration::from_secs(40)).await;
-    assert!(!running.ready().is_ready(), "not ready after 30 s");
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    tokio::time::sleep(world.either(40 * SECOND, 4 * SECOND)).await;
+    assert!(!running.ready().is_ready(), "not ready after {unwritable:?}");
+    tokio::time::sleep(world.either(20 * SECOND, 2 * SECOND)).await;
     assert_eq!((seen.count(), world.shared().settled().len()), (1, 0));
     assert!(letters(&process.bus, "doomed").await.is_empty());
     caught_up(&running).await;
-    assert!(began.elapsed() >= Duration::from_secs(60) && running.ready().is_ready());
+    assert!(began.elapsed() >= world.either(60 * SECOND, 7 * SECOND) && running.ready().is_ready());
     assert_eq!((seen.count(), world.shared().settled().len()), (1, 1));
     assert_eq!(letters(&process.bus, "doomed").await.len(), 1);
     Verdict::Kept
@@ -239,40 +249,62 @@ async fn redrive(world: &World) -> Verdict {
     Verdict::Kept
 }
 
-#[handler(timeout = "80s", concurrency = 4)]
-async fn slowly(order: Placed, seen: State<Seen<u64>>) {
-    seen.push(order.number);
-    tokio::time::sleep(Duration::from_secs(75)).await;
+/// A handler that takes its time.
+#[derive(Clone)]
+struct Slow {
+    takes: Duration,
+    seen: Seen<u64>,
 }
 
-service! { Slowly = "slowly" { handles: [slowly], publishes: [Placed], state: [Seen<u64>] } }
+impl Slow {
+    /// Longer than any lease.
+    fn of(world: &World) -> Self {
+        let lease = world.nature().lease.unwrap_or(SECOND);
+        Self { takes: world.either(75 * SECOND, lease * 5 / 2), seen: Seen::default() }
+    }
+}
+
+#[handler(timeout = "80s", concurrency = 4)]
+async fn slowly(order: Placed, slow: State<Slow>) {
+    slow.seen.push(order.number);
+    tokio::time::sleep(slow.takes).await;
+}
+
+service! { Slowly = "slowly" { handles: [slowly], publishes: [Placed], state: [Slow] } }
 
 async fn lease(world: &World) -> Verdict {
-    let (seen, mut instances) = (Seen::default(), Vec::new());
+    let (slow, mut instances) = (Slow::of(world), Vec::new());
     for _ in 0..2 {
-        let process = world.process::<Slowly, _>(seen.clone()).await;
+        let process = world.process::<Slowly, _>(slow.clone()).await;
         instances.push((process.start().await, process));
     }
-    for number in 0..12 {
-        instances[0].1.bus.publish(&Placed { number, customer: "ann".into() }).await.unwrap();
+    let all: Vec<u64> = (0..world.either(12, 3)).collect();
+    for number in &all {
+        instances[0].1.bus.publish(&Placed { number: *number, customer: "ann".into() }).await.unwrap();
     }
-    assert_eq!(seen.reached(12).await, (0..12).collect::<Vec<_>>());
+    assert_eq!(slow.seen.reached(all.len()).await, all);
     caught_up(&instances[1].0).await;
-    assert_eq!(seen.count(), 12);
+    assert_eq!(slow.seen.count(), all.len());
     Verdict::Kept
 }
 
 async fn stopped(world: &World) -> Verdict {
     let Some(lease) = world.nature().lease else { return Verdict::NoTrap };
-    let seen = Seen::default();
-    let first = world.process::<Slowly, _>(seen.clone()).await;
+    if world.is_real() {
+        return Verdict::Elsewhere(
+            "a process of its own to send SIGSTOP to: its client renews the lease while it runs",
+        );
+    }
+    let (slow, seen) = (Slow::of(world), Seen::default());
+    let slow = Slow { seen: seen.clone(), ..slow };
+    let first = world.process::<Slowly, _>(slow.clone()).await;
     let stopped = first.start().await;
     for number in 0..6 {
         first.bus.publish(&Placed { number, customer: format!("customer-{number}") }).await.unwrap();
     }
     seen.reached(1).await;
     first.harm.stall();
-    let second = world.process::<Slowly, _>(seen.clone()).await;
+    let second = world.process::<Slowly, _>(slow.clone()).await;
     let running = second.start().await;
     tokio::time::sleep(lease + Duration::from_secs(5)).await;
     assert!(counts(&running).received > 0, "it took over");
@@ -338,15 +370,16 @@ async fn asleep(world: &World) -> Verdict {
     let desk = Desk::of(world);
     let process = world.process::<Workshop, _>(desk.clone()).await;
     let running = process.start().await;
+    let sleeps = world.either(60 * SECOND, 5 * SECOND);
     for number in 0..16 {
-        let job = Job::of(&format!("key-{number}"), number).does([Does::FailFor(60_000)]);
+        let job = Job::of(&format!("key-{number}"), number).does([fail_for(sleeps)]);
         process.bus.publish(&job).await.unwrap();
     }
     desk.journal.begun(16).await;
     let began = Instant::now();
     process.bus.publish(&Job::of("key-16", 16)).await.unwrap();
     desk.journal.begun(17).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "it waited for {:?}", began.elapsed());
+    assert!(began.elapsed() < world.either(SECOND, 2 * SECOND), "it waited for {:?}", began.elapsed());
     caught_up(&running).await;
     assert_eq!(counts(&running).handled, 17);
     Verdict::Kept

@@ -110,12 +110,14 @@ fn check(world: &World, journal: &Journal, expected: &Expected) {
 async fn joins_and_leaves(world: &World) -> Verdict {
     let (journal, mut expected) = (Journal::default(), Expected::new());
     let (process, first) = join(world, &journal).await;
-    publish(&process, 0..60, &mut expected).await;
+    // It lasts until the last one has come and gone.
+    let jobs = world.either(60, 400);
+    publish(&process, 0..jobs, &mut expected).await;
     journal.begun(10).await;
     let (_second, second) = join(world, &journal).await;
     journal.begun(journal.beginnings().len() + 10).await;
     let (_third, third) = join(world, &journal).await;
-    publish(&process, 60..120, &mut expected).await;
+    publish(&process, jobs..2 * jobs, &mut expected).await;
     journal.begun(journal.beginnings().len() + 10).await;
     patiently(first.stop()).await.unwrap();
     journal.begun(journal.beginnings().len() + 10).await;
@@ -127,7 +129,7 @@ async fn joins_and_leaves(world: &World) -> Verdict {
 
 async fn come_and_go(world: &World) -> Verdict {
     let random = &mut world.random();
-    for _ in 0..4 {
+    for _ in 0..world.either(4, 1) {
         history(&world.anew(), random).await;
     }
     Verdict::Kept
@@ -139,7 +141,7 @@ async fn history(world: &World, random: &mut fastrand::Rng) {
     let publisher = world.process::<Lasting, _>(journal.clone()).await;
     let (mut instances, mut expected) = (Vec::new(), Expected::new());
     let mut number = 0;
-    for _ in 0..40 {
+    for _ in 0..world.either(40, 25) {
         match random.u8(0..10) {
             0..4 => {
                 for _ in 0..random.u32(1..12) {
@@ -241,8 +243,8 @@ async fn rebalances(world: &World) -> Verdict {
     process.bus.publish(&Job::of("poison", 1).does([Does::Fail; 50])).await.unwrap();
     process.bus.publish(&Job::of("poison", 2)).await.unwrap();
     let rebalancing = async {
-        for _ in 0..30 {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+        for _ in 0..world.either(30, 8) {
+            tokio::time::sleep(world.either(Duration::from_secs(5), Duration::from_millis(2_500))).await;
             process.harm.revoke();
         }
     };

@@ -27,6 +27,8 @@ trials! { "Publish":
     "names that the broker takes for one, and a group in another order" [26] => names, caught: [AcceptsAnything @ "kafka", AcceptsAnything @ "rabbitmq"];
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 async fn declares(world: &World) -> Verdict {
     let (can, must) = (world.capabilities(), world.at_least());
     for (what, can, must) in [
@@ -226,8 +228,8 @@ async fn delay(world: &World) -> Verdict {
     let seen = Numbers::default();
     let process = world.process::<Taker, _>(seen.clone()).await;
     let running = process.start().await;
-    let began = Instant::now();
-    let sent = process.bus.publish(&placed(1)).delay(Duration::from_secs(30)).await;
+    let (began, delay) = (Instant::now(), world.either(30 * SECOND, 3 * SECOND));
+    let sent = process.bus.publish(&placed(1)).delay(delay).await;
     if !world.capabilities().delay {
         return unsupported(&sent.unwrap_err(), "`.delay`");
     }
@@ -235,7 +237,7 @@ async fn delay(world: &World) -> Verdict {
     process.bus.publish(&Placed { number: 2, customer: "ben".into() }).await.unwrap();
     assert_eq!(seen.reached(2).await, [2, 1]);
     let waited = began.elapsed();
-    assert!(waited >= Duration::from_secs(30) && waited < Duration::from_secs(40), "{waited:?}");
+    assert!(waited >= delay && waited < delay + 10 * SECOND, "{waited:?}");
     caught_up(&running).await;
     Verdict::Kept
 }
@@ -243,14 +245,15 @@ async fn delay(world: &World) -> Verdict {
 async fn expiry(world: &World) -> Verdict {
     let seen = Numbers::default();
     let process = world.process::<Taker, _>(seen.clone()).await;
-    let sent = process.bus.publish(&placed(1)).expires_in(Duration::from_secs(5)).await;
+    let life = world.either(5 * SECOND, 2 * SECOND);
+    let sent = process.bus.publish(&placed(1)).expires_in(life).await;
     if !world.capabilities().expiry {
         return unsupported(&sent.unwrap_err(), "`.expires_in`");
     }
     sent.unwrap();
-    process.bus.publish(&placed(2)).expires_in(Duration::from_secs(50)).await.unwrap();
+    process.bus.publish(&placed(2)).expires_in(50 * SECOND).await.unwrap();
     process.bus.publish(&placed(3)).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::time::sleep(life + SECOND).await;
     caught_up(&process.start().await).await;
     assert_eq!(seen.all(), [2, 3]);
     Verdict::Kept

@@ -33,8 +33,10 @@ async fn work(job: Job, attempt: Attempt, journal: State<Journal>) -> Result<(),
 
 service! { Workshop = "workshop" { handles: [work], publishes: [Job], state: [Journal] } }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn hasty() -> Tuning {
-    Tuning { drain: Duration::from_secs(1), ..Tuning::default() }
+    Tuning { drain: SECOND, ..Tuning::default() }
 }
 
 async fn settled(world: &World) -> Verdict {
@@ -52,7 +54,7 @@ async fn settled(world: &World) -> Verdict {
     let next = world.process::<Workshop, _>(journal.clone()).await;
     let _running = next.start().await;
     journal.begun(12).await;
-    let _stays = tokio::time::timeout(Duration::from_secs(60), journal.begun(13)).await;
+    let _stays = tokio::time::timeout(world.either(60 * SECOND, 3 * SECOND), journal.begun(13)).await;
     assert_eq!(journal.beginnings()[10..], [(10, 1), (10, 1)]);
     Verdict::Kept
 }
@@ -67,13 +69,13 @@ async fn out_of_order(world: &World) -> Verdict {
         process.bus.publish(&Job::of(&format!("key-{number}"), number)).await.unwrap();
     }
     journal.begun(30).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(SECOND).await;
     assert_eq!(counts(&running).handled, 29);
     process.dies(&running, "work.jobs").await;
     let next = world.process::<Workshop, _>(journal.clone()).await;
     let _running = next.start().await;
     journal.begun(31).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(world.either(SECOND, 3 * SECOND)).await;
     let again: BTreeSet<u32> = journal.beginnings()[30..].iter().map(|(number, _)| *number).collect();
     assert!(again.contains(&0), "{again:?}");
     if world.nature().settles_at_once {
@@ -202,9 +204,10 @@ async fn at_most_once(world: &World) -> Verdict {
     process.bus.publish(&Job::of("k", 2)).await.unwrap();
     journal.begun(1).await;
     process.dies(&running, "work.jobs").await;
-    caught_up(&world.process::<Once, _>(journal.clone()).await.start().await).await;
+    let next = world.process::<Once, _>(journal.clone()).await;
+    caught_up(&next.start().await).await;
     assert_eq!(journal.beginnings(), [(1, 1), (2, 1)]);
-    assert!(letters(&process.bus, "once").await.iter().all(|letter| letter.reason() == Reason::Crashed));
+    assert!(letters(&next.bus, "once").await.iter().all(|letter| letter.reason() == Reason::Crashed));
     Verdict::Kept
 }
 

@@ -10,7 +10,7 @@ use typebus::{
     prelude::*,
 };
 use typebus_tests::{
-    Does, Ends, Gate, Job, Journal, Paid, Placed, Shipped, caught_up, counts, ends, patiently,
+    Does, Ends, Gate, Job, Journal, Paid, Placed, Shipped, caught_up, counts, ends, patiently, until,
 };
 
 use crate::{
@@ -28,6 +28,8 @@ trials! { "Shutdown, deploys, repeats, bounds":
     "a handler that never returns bounds what is taken" => bounded, caught: [Overfills @ "memory"];
     "one stuck key, then a crash: others went on, and nothing is lost" [8] => stuck, caught: [SettlesUpTo @ "memory", SettlesEarly @ "nats"];
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Default)]
 struct Desk {
@@ -51,28 +53,34 @@ service! { Workshop = "workshop" { handles: [work, carry], publishes: [Job], sta
 async fn busy(
     world: &World,
     desk: &Desk,
+    tuning: Tuning,
 ) -> (crate::world::Process<Workshop>, typebus::Running, Box<dyn Send>) {
-    let process = world.process::<Workshop, _>(desk.clone()).await;
+    let process = world.tuned::<Workshop, _>(desk.clone(), tuning).await;
     let running = process.start().await;
     let held = process.harm.hold_confirmations("shop.parcels");
     let publish = async |number: u32, key: &str, does: &[Does]| {
         process.bus.publish(&Job::of(key, number).does(does)).await.unwrap();
     };
+    let (sleep, hang) = world.either((300_000, 3_600_000), (12_000, 15_000));
     for number in 0..4 {
-        publish(number, &format!("sleeps-{number}"), &[Does::FailFor(300_000)]).await;
+        publish(number, &format!("sleeps-{number}"), &[Does::FailFor(sleep)]).await;
     }
     desk.journal.begun(4).await;
     publish(100, "publishes", &[]).await;
     desk.journal.begun(5).await;
     for number in 10..14 {
-        publish(number, &format!("hangs-{number}"), &[Does::Take(3_600_000)]).await;
+        publish(number, &format!("hangs-{number}"), &[Does::Take(hang)]).await;
     }
     desk.journal.begun(9).await;
     for number in 20..30 {
         publish(number, &format!("waits-{number}"), &[]).await;
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until(|| workshop(&running).received == 19).await;
     (process, running, held)
+}
+
+fn workshop(running: &typebus::Running) -> typebus::GroupStats {
+    running.stats().groups().iter().find(|group| group.group == "workshop").cloned().unwrap()
 }
 
 /// Everything that was not settled comes again, and all of it is done in the end.
@@ -90,13 +98,14 @@ async fn goes_on(world: &World, desk: &Desk, before: usize) {
 
 async fn deadline(world: &World) -> Verdict {
     let desk = Desk::default();
-    let (_process, running, held) = busy(world, &desk).await;
+    let drain = world.either(20 * SECOND, 3 * SECOND);
+    let (_process, running, held) = busy(world, &desk, Tuning { drain, ..Tuning::default() }).await;
     let (before, began) = (desk.journal.beginnings().len(), Instant::now());
     let _stopped = patiently(running.stop()).await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(20) && took <= Duration::from_secs(30), "it took {took:?}");
+    assert!(took >= drain && took <= drain + 10 * SECOND, "it took {took:?}");
     drop(held);
-    let workshop = running.stats().groups().iter().find(|group| group.group == "workshop").cloned().unwrap();
+    let workshop = workshop(&running);
     assert_eq!((workshop.received, workshop.settled()), (19, 0));
     goes_on(world, &desk, before).await;
     Verdict::Kept
@@ -104,15 +113,15 @@ async fn deadline(world: &World) -> Verdict {
 
 async fn second_signal(world: &World) -> Verdict {
     let desk = Desk::default();
-    let (_process, running, held) = busy(world, &desk).await;
+    let (_process, running, held) = busy(world, &desk, Tuning::default()).await;
     let (before, began) = (desk.journal.beginnings().len(), Instant::now());
     let hurry = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(2 * SECOND).await;
         running.hurry();
     };
     let _stopped = patiently(async { tokio::join!(running.stop(), hurry) }).await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(2) && took <= Duration::from_secs(12), "it took {took:?}");
+    assert!(took >= 2 * SECOND && took <= 12 * SECOND, "it took {took:?}");
     drop(held);
     goes_on(world, &desk, before).await;
     Verdict::Kept
@@ -209,7 +218,7 @@ async fn rolling(world: &World) -> Verdict {
             _ => writer.bus.publish(&NoteV2 { number, customer }).await.unwrap(),
         };
     }
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(world.either(60 * SECOND, 3 * SECOND)).await;
     assert!(olds.iter().any(|old| old.ready().to_string().contains("needs note.written v3")), "{olds:?}");
     let new = world.process::<New, _>(desk.clone()).await;
     let running = new.start().await;
@@ -268,15 +277,16 @@ async fn repeats(world: &World) -> Verdict {
     let desk = Desk::default();
     let store = Store((!world.slips(Slip::ForgetfulStore)).then(Arc::default));
     let connect = async || {
-        let connection = world.connect();
-        let builder = Bus::<Once>::builder().state(desk.clone()).dedupe_store(store.clone());
+        let (connection, config) = (world.connect(), world.config("handlers.once.timeout = \"5s\""));
+        let builder = Bus::<Once>::builder().state(desk.clone()).dedupe_store(store.clone()).config(config);
         (builder.connect(connection.backend).await.unwrap(), connection.harm)
     };
     let ((first, harm), (second, _)) = (connect().await, connect().await);
     let one = first.start().await.unwrap();
     // Repeats in the middle of the first run: at the same instance, then at whichever of two. It is shorter than what a
     // rebalance leaves it.
-    let job = Job { number: 1, key: None, does: vec![Does::Take(8_000)] };
+    let (first_takes, second_takes) = world.either((8_000, 10_000), (3_000, 4_000));
+    let job = Job { number: 1, key: None, does: vec![Does::Take(first_takes)] };
     for nth in 0..3 {
         let repeat = Job { key: Some(format!("copy-{nth}")), ..job.clone() };
         first.publish(&repeat).id("fact-1").await.unwrap();
@@ -290,13 +300,18 @@ async fn repeats(world: &World) -> Verdict {
     }
     caught_up(&two).await;
     assert_eq!(desk.journal.beginnings().len(), 1, "{:?}", desk.journal.beginnings());
-    assert!(began.elapsed() >= Duration::from_secs(8), "it waited for the first run");
+    let until = Duration::from_millis(world.either(first_takes, first_takes / 2));
+    assert!(began.elapsed() >= until, "it waited for the first run");
     // A crash before it is done is repeated, once.
-    first.publish(&Job { number: 2, key: None, does: vec![Does::Take(10_000)] }).id("fact-2").await.unwrap();
+    first
+        .publish(&Job { number: 2, key: None, does: vec![Does::Take(second_takes)] })
+        .id("fact-2")
+        .await
+        .unwrap();
     desk.journal.begun(2).await;
     harm.kill();
     patiently(one.finished()).await.unwrap_err();
-    tokio::time::sleep(Duration::from_secs(200)).await;
+    tokio::time::sleep(world.either(200 * SECOND, SECOND)).await;
     caught_up(&two).await;
     let of_two = desk.journal.beginnings().iter().filter(|(number, _)| *number == 2).count();
     assert!((1..=2).contains(&of_two), "{of_two}");
@@ -320,7 +335,7 @@ async fn bounded(world: &World) -> Verdict {
     }
     let running = process.start().await;
     desk.gate.crowd(10).await;
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(world.either(600 * SECOND, 3 * SECOND)).await;
     assert_eq!((counts(&running).received, desk.gate.waiting()), (10, 10));
     desk.gate.open();
     caught_up(&running).await;
@@ -345,7 +360,7 @@ async fn stuck(world: &World) -> Verdict {
     for number in 2..800 {
         process.bus.publish(&Job::of(&format!("key-{}", number % 40), number)).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    tokio::time::sleep(world.either(30 * SECOND, 4 * SECOND)).await;
     let (received, handled) = (counts(&running).received, counts(&running).handled);
     assert!((90..800).contains(&handled), "{handled} were handled beside the stuck one");
     assert!(received - handled <= 200, "{received} taken and {handled} handled");

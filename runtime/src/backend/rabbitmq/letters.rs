@@ -89,6 +89,9 @@ enum Verdict {
     TakeLast,
 }
 
+/// How many letters more than there seemed to be are read.
+const NEWER: u32 = 10_000;
+
 /// A queue that is read from its begin.
 struct Drawer<'a> {
     core: &'a Core,
@@ -116,7 +119,8 @@ impl<'a> Drawer<'a> {
     async fn each(&mut self, mut judge: impl FnMut(lapin::message::Delivery) -> Verdict) -> Result<()> {
         let limit = self.core.options.request_timeout;
         let mut last = None;
-        for _ in 0..self.count {
+        // The count lags behind what was just handed back; what arrives meanwhile is read too, within bounds.
+        for _ in 0..self.count.saturating_add(NEWER) {
             let get = self.channel.basic_get(self.queue.clone(), BasicGetOptions::default());
             let Some(letter) = failure::within(limit, "browse", get).await? else { break };
             let tag = letter.delivery.delivery_tag;
