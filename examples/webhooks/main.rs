@@ -36,6 +36,11 @@ struct Arguments {
     #[arg(long, value_name = "RATE", default_value_t = 0.2, value_parser = rate)]
     fail_rate: f64,
 
+    /// The broker: memory:, kafka://.., amqp://.. or nats://..; the last three need the feature kafka, rabbitmq or nats.
+    /// On a server every run has names of its own
+    #[arg(long, value_name = "URL", default_value = "memory:")]
+    broker: String,
+
     /// Print JSON that is the same for every run with the same options
     #[arg(long)]
     json: bool,
@@ -73,7 +78,8 @@ async fn main() -> ExitCode {
 
 async fn summarize(arguments: &Arguments) -> Result<Summary, Box<dyn std::error::Error>> {
     let source = Source::open(arguments.file.as_deref().unwrap_or(EXAMPLES.as_ref()))?;
-    let options = Options { source, repeat: arguments.repeat, fail_rate: arguments.fail_rate };
+    let Arguments { repeat, fail_rate, broker, .. } = arguments;
+    let options = Options { source, repeat: *repeat, fail_rate: *fail_rate, broker: broker.clone() };
     #[expect(clippy::async_yields_async, reason = "the wait for a second signal begins with the first")]
     let interrupt = async { typebus::shutdown_signal().await.wait() };
     Ok(run(&options, Progress::visible(), interrupt).await?)

@@ -3,10 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use typebus::Bus;
+use typebus::{Bus, Service, StateOf};
 
 use crate::{
     archive::{Archive, Shelves},
@@ -28,6 +28,8 @@ pub struct Options {
     pub repeat: u64,
     /// The share of its attempts for which the tracker is down, from 0 to 1.
     pub fail_rate: f64,
+    /// The broker's URL; `memory:` is one in this process.
+    pub broker: String,
 }
 
 /// Why there is no summary.
@@ -53,16 +55,12 @@ pub async fn run(
     progress: Progress,
     interrupt: impl Future<Output: Future<Output = ()>>,
 ) -> Result<Summary, RunError> {
-    // Services that name the same memory share it. Every run has one of its own.
-    static RUNS: AtomicU64 = AtomicU64::new(1);
-    let memory = format!("memory:webhooks-{}", RUNS.fetch_add(1, Ordering::Relaxed));
-
+    let place = Place::new(&options.broker);
     let (digests, shelves) = (Digests::default(), Shelves::default());
-    let gateway = Bus::<Gateway>::builder().connect(memory.as_str()).await?;
-    let digest = Bus::<Digest>::builder().state(digests.clone()).connect(memory.as_str()).await?;
-    let triage =
-        Bus::<Triage>::builder().state(Tracker::new(options.fail_rate)).connect(memory.as_str()).await?;
-    let archive = Bus::<Archive>::builder().state(shelves.clone()).connect(memory.as_str()).await?;
+    let gateway: Bus<Gateway> = place.connect(typebus::NoState).await?;
+    let digest: Bus<Digest> = place.connect(digests.clone()).await?;
+    let triage: Bus<Triage> = place.connect(Tracker::new(options.fail_rate)).await?;
+    let archive: Bus<Archive> = place.connect(shelves.clone()).await?;
 
     let started = Instant::now();
     let running = typebus::start([&gateway, &digest, &triage, &archive]).await?;
@@ -109,6 +107,36 @@ pub async fn run(
     Ok(summary)
 }
 
+/// Where the services of one run meet, and nobody else's.
+struct Place {
+    url: String,
+    /// What the names of this run begin with on a broker that others use too.
+    prefix: Option<String>,
+}
+
+impl Place {
+    fn new(broker: &str) -> Self {
+        static RUNS: AtomicU64 = AtomicU64::new(1);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        match broker {
+            // Services that name the same memory share it.
+            "memory:" => Self { url: format!("memory:webhooks-{run}"), prefix: None },
+            url => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+                Self { url: url.to_owned(), prefix: Some(format!("run-{now}-{run}")) }
+            }
+        }
+    }
+
+    async fn connect<S: Service + StateOf<T>, T>(&self, state: T) -> typebus::Result<Bus<S>> {
+        let builder = Bus::<S>::builder().state(state);
+        match &self.prefix {
+            Some(prefix) => builder.prefix(prefix).connect(&self.url).await,
+            None => builder.connect(&self.url).await,
+        }
+    }
+}
+
 /// What died in triage. Dead letters that are alike are counted together: a file may be all of one kind.
 async fn dead_letters(triage: &Bus<Triage>) -> typebus::Result<Vec<DeadLetters>> {
     let mut alike = BTreeMap::new();
@@ -141,7 +169,8 @@ mod tests {
     use crate::{lines::EXAMPLES, summary::Group};
 
     async fn run_twice(file: &std::path::Path, repeat: u64, fail_rate: f64) -> Summary {
-        let options = Options { source: Source::open(file).unwrap(), repeat, fail_rate };
+        let options =
+            Options { source: Source::open(file).unwrap(), repeat, fail_rate, broker: "memory:".into() };
         let run_once =
             || run(&options, Progress::hidden(), std::future::pending::<std::future::Pending<()>>());
         let (one, other) = (run_once().await.unwrap(), run_once().await.unwrap());
@@ -197,7 +226,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_ends_it_early_and_what_was_published_is_handled_still() {
-        let options = Options { source: Source::open(EXAMPLES).unwrap(), repeat: 1_000_000, fail_rate: 0.0 };
+        let source = Source::open(EXAMPLES).unwrap();
+        let options = Options { source, repeat: 1_000_000, fail_rate: 0.0, broker: "memory:".into() };
         #[expect(clippy::async_yields_async, reason = "a first signal, and the wait for a second")]
         let signal = async {
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
