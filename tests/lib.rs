@@ -9,6 +9,7 @@ pub mod carrier;
 pub mod quiet;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fmt,
     sync::{
@@ -441,12 +442,24 @@ pub fn utc_now() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
-/// Waits for what must happen by itself; under a paused clock an hour is as good as for ever.
+/// Under a paused clock an hour is as good as for ever.
+pub const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+thread_local! {
+    static PATIENCE: Cell<Duration> = const { Cell::new(FOR_EVER) };
+}
+
+/// How long [`patiently`] waits on this thread: for ever is too long where time is real.
+pub fn be_patient_for(patience: Duration) {
+    PATIENCE.set(patience);
+}
+
+/// Waits for what must happen by itself.
 ///
 /// # Panics
 /// It does not happen.
 pub async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(3_600), future).await.expect("it never happened")
+    tokio::time::timeout(PATIENCE.get(), future).await.expect("it never happened")
 }
 
 /// Completes when everything published so far is settled by every group of these services.

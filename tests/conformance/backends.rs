@@ -11,30 +11,110 @@ use typebus::{
 };
 use typebus_tests::broker;
 
+use crate::{prefixed::Place, servers};
+
 /// Every backend that the suite runs on. The next one joins by a line.
 pub(crate) const BACKENDS: &[Entry] = &[
-    Entry { name: "memory", open: || in_memory(None), at_least: EVERYTHING, nature: BARE },
-    Entry { name: "kafka", open: || in_memory(Some(Profile::Kafka)), at_least: KAFKA_CAN, nature: KAFKA },
+    Entry { name: "memory", at_least: EVERYTHING, nature: BARE, ..in_process(|| in_memory(None)) },
+    Entry {
+        name: "kafka",
+        at_least: KAFKA_CAN,
+        nature: KAFKA,
+        ..in_process(|| in_memory(Some(Profile::Kafka)))
+    },
     Entry {
         name: "rabbitmq",
-        open: || in_memory(Some(Profile::RabbitMq)),
         at_least: RABBITMQ_CAN,
         nature: RABBITMQ,
+        ..in_process(|| in_memory(Some(Profile::RabbitMq)))
     },
-    Entry { name: "nats", open: || in_memory(Some(Profile::Nats)), at_least: NATS_CAN, nature: NATS },
-    Entry { name: "pulsar", open: || in_memory(Some(Profile::Pulsar)), at_least: PULSAR_CAN, nature: PULSAR },
+    Entry { name: "nats", at_least: NATS_CAN, nature: NATS, ..in_process(|| in_memory(Some(Profile::Nats))) },
+    Entry {
+        name: "pulsar",
+        at_least: PULSAR_CAN,
+        nature: PULSAR,
+        ..in_process(|| in_memory(Some(Profile::Pulsar)))
+    },
+    // What a memory profile answers its server is asked, too.
+    #[cfg(feature = "kafka")]
+    Entry {
+        name: "kafka server",
+        at_least: KAFKA_CAN,
+        nature: Nature { lease: Some(Duration::from_secs(6)), ..KAFKA },
+        ..on_server("kafka", || servers::server("kafka", KAFKA_OPTIONS, Place::Token))
+    },
+    #[cfg(feature = "rabbitmq")]
+    Entry {
+        name: "rabbitmq server",
+        at_least: RABBITMQ_CAN,
+        nature: RABBITMQ,
+        ..on_server("rabbitmq", || servers::server("rabbitmq", RABBITMQ_OPTIONS, Place::Token))
+    },
+    #[cfg(feature = "nats")]
+    Entry {
+        name: "nats server",
+        at_least: NATS_CAN,
+        nature: Nature { lease: Some(Duration::from_secs(2)), ..NATS },
+        ..on_server("nats", || servers::server("nats", NATS_OPTIONS, Place::FirstToken))
+    },
+    // The way to a server without one: chosen by name only.
+    Entry {
+        name: "stand-in",
+        at_least: EVERYTHING,
+        nature: BARE,
+        by_name_only: true,
+        ..on_server("", || stand_in(None, Place::Token))
+    },
 ];
+
+/// What is set in the servers' URLs, so that a trial need not wait for what a program would wait for.
+#[cfg(feature = "kafka")]
+const KAFKA_OPTIONS: &str = "";
+#[cfg(feature = "rabbitmq")]
+const RABBITMQ_OPTIONS: &str = "";
+#[cfg(feature = "nats")]
+const NATS_OPTIONS: &str = "";
 
 /// One backend.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The column of the table.
     pub(crate) name: &'static str,
-    /// A broker that no other trial has.
+    /// A broker that no other trial has, or a share of a server that no other trial has.
     pub(crate) open: fn() -> Box<dyn Broker>,
     /// It may declare more, and nothing less.
     pub(crate) at_least: Capabilities,
     pub(crate) nature: Nature,
+    pub(crate) clock: Clock,
+    /// Which server it is, if it is one.
+    pub(crate) server: &'static str,
+    /// It runs only where a filter says its name.
+    pub(crate) by_name_only: bool,
+}
+
+/// How time passes in a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// At once, when nothing else is left to do.
+    Virtual,
+    /// As it does: a server has a clock of its own.
+    Real,
+}
+
+const fn in_process(open: fn() -> Box<dyn Broker>) -> Entry {
+    Entry {
+        name: "",
+        open,
+        at_least: EVERYTHING,
+        nature: BARE,
+        clock: Clock::Virtual,
+        server: "",
+        by_name_only: false,
+    }
+}
+
+const fn on_server(server: &'static str, open: fn() -> Box<dyn Broker>) -> Entry {
+    Entry { clock: Clock::Real, server, ..in_process(open) }
 }
 
 /// A broker: a fresh one in the process, or fresh topics and groups on a server.
@@ -221,6 +301,20 @@ fn in_memory(profile: Option<Profile>) -> Box<dyn Broker> {
     let options = profile.into_iter().fold(options, Memory::profile);
     let anchor = MemoryBackend::connect(&options).unwrap();
     Box::new(InMemory { options, _anchor: anchor })
+}
+
+/// The same, used as a server is: by shares, on a clock that is real, and harmed from without.
+fn stand_in(profile: Option<Profile>, place: Place) -> Box<dyn Broker> {
+    let options = Memory::from_url(&broker()).unwrap();
+    let options = profile.into_iter().fold(options, Memory::profile);
+    let anchor = MemoryBackend::connect(&options).unwrap();
+    servers::share(
+        move || {
+            let _ = &anchor;
+            Arc::new(MemoryBackend::connect(&options).unwrap())
+        },
+        place,
+    )
 }
 
 impl Broker for InMemory {

@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p typebus-tests --test conformance` runs everything, `.. -- nats` what has `nats` in its name. A trial
 //! runs against the contract and the public API, on a broker of its own, in a runtime of its own whose clock is paused.
+//! With the features `kafka`, `nats` and `rabbitmq` the same trials run on real servers too (`.. -- "nats server"`), each
+//! with topics and groups of its own, side by side, on a clock that is real.
 //! A promise that a backend declares absent is shown by the error that says so. Each trial has careless counterparts:
 //! the same trial on a backend, or with a program, that falls into the trap must fail, and the run shows that it did.
 
@@ -11,7 +13,10 @@
 
 mod backends;
 mod careless;
+mod faulty;
+mod prefixed;
 mod runner;
+mod servers;
 mod slip;
 mod table;
 mod trial;
@@ -26,16 +31,25 @@ fn main() -> ExitCode {
     let all = runner::jobs();
     let chosen: Vec<_> = all
         .iter()
-        .filter(|job| filters.is_empty() || filters.iter().any(|filter| job.name().contains(*filter)))
+        .filter(|job| (filters.is_empty() && !job.backend.by_name_only) || is_chosen(job, &filters))
         .copied()
         .collect();
     if arguments.iter().any(|argument| argument == "--list") {
         chosen.iter().for_each(|job| println!("{}: test", job.name()));
         return ExitCode::SUCCESS;
     }
+    runner::servers(&chosen).iter().for_each(|(name, at)| println!("{name} at {at}"));
     println!("\nrunning {} trials; `TYPEBUS_SEED={}` runs the same again", chosen.len(), trials::seed());
     let outcomes = runner::run(&chosen);
     let report = table::Report::of(&outcomes, all.len() - chosen.len());
     print!("{report}");
     if report.is_success() { ExitCode::SUCCESS } else { ExitCode::from(101) }
+}
+
+/// Whether a filter is in its name; some must be named.
+fn is_chosen(job: &runner::Job, filters: &[&String]) -> bool {
+    let backend = job.backend;
+    filters.iter().any(|filter| {
+        job.name().contains(*filter) && (!backend.by_name_only || filter.contains(backend.name))
+    })
 }

@@ -1,20 +1,19 @@
-//! Runs trials: each on a thread, in a runtime of its own whose clock is paused.
+//! Runs trials: each on a thread, in a runtime of its own, whose clock is paused unless its broker has a clock itself.
 
 use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
     process,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
 
+use typebus_tests::{FOR_EVER, be_patient_for};
+
 use crate::{
-    backends::{BACKENDS, Entry},
+    backends::{BACKENDS, Clock, Entry},
+    servers,
     slip::Slip,
     trial::{Trial, Verdict},
     trials,
@@ -42,8 +41,26 @@ impl Job {
 /// What a job came to, or why it failed.
 pub(crate) type Outcome = (Job, Result<Verdict, String>);
 
-/// A trial of virtual time is quick; one that takes as long as this goes round in circles.
-const TOO_LONG: Duration = Duration::from_secs(60);
+/// How long a trial may take where time is real.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+/// A trial of virtual time is quick, and another has its deadline; where none ends for so long, they go round in circles.
+const TOO_LONG: Duration = Duration::from_secs(120);
+
+/// So many trials run on servers side by side: they wait more than they work.
+const SIDE_BY_SIDE: usize = 8;
+
+/// The servers that take part, and where they are.
+pub(crate) fn servers(jobs: &[Job]) -> Vec<(&'static str, String)> {
+    let mut servers: Vec<_> = jobs
+        .iter()
+        .filter(|job| !job.backend.server.is_empty())
+        .map(|job| (job.backend.name, servers::address(&typebus_servers::url(job.backend.server)).to_owned()))
+        .collect();
+    servers.sort();
+    servers.dedup();
+    servers
+}
 
 /// Every trial on every backend, then the counterparts.
 pub(crate) fn jobs() -> Vec<Job> {
@@ -62,23 +79,29 @@ pub(crate) fn jobs() -> Vec<Job> {
 /// Runs jobs, several at a time.
 pub(crate) fn run(jobs: &[Job]) -> Vec<Outcome> {
     panic::set_hook(Box::new(|panic| LAST_PANIC.set(panic.to_string())));
-    let (next, running) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let of_clock = |clock| -> Vec<(usize, &Job)> {
+        jobs.iter().enumerate().filter(|(_, job)| job.backend.clock == clock).collect()
+    };
+    let processors = thread::available_parallelism().map_or(2, usize::from);
+    let queues = [
+        (Mutex::new(of_clock(Clock::Virtual).into_iter()), processors),
+        (Mutex::new(of_clock(Clock::Real).into_iter()), SIDE_BY_SIDE),
+    ];
+    let running = Mutex::new(Vec::new());
     let (sender, outcomes) = mpsc::channel();
-    let threads = thread::available_parallelism().map_or(2, usize::from);
     let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
-        for _ in 0..threads {
-            let (next, running, sender) = (&next, &running, sender.clone());
-            scope.spawn(move || {
-                while let Some((nth, job)) = {
-                    let nth = next.fetch_add(1, Ordering::Relaxed);
-                    jobs.get(nth).map(|job| (nth, job))
-                } {
-                    running.lock().unwrap().push(nth);
-                    let outcome = (*job, run_one(job));
-                    running.lock().unwrap().retain(|other| *other != nth);
-                    sender.send((nth, outcome)).unwrap();
-                }
-            });
+        for (queue, threads) in &queues {
+            for _ in 0..*threads {
+                let (running, sender) = (&running, sender.clone());
+                scope.spawn(move || {
+                    while let Some((nth, job)) = next(queue) {
+                        running.lock().unwrap().push(nth);
+                        let outcome = (*job, run_one(job));
+                        running.lock().unwrap().retain(|other| *other != nth);
+                        sender.send((nth, outcome)).unwrap();
+                    }
+                });
+            }
         }
         drop(sender);
         let mut all = Vec::new();
@@ -99,15 +122,32 @@ pub(crate) fn run(jobs: &[Job]) -> Vec<Outcome> {
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    queue.lock().unwrap().next()
+}
+
 fn run_one(job: &Job) -> Result<Verdict, String> {
-    let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(async {
-            let world = World::new(job.backend, job.slip);
-            (job.trial.run)(&world).await
-        })
+    let run = async {
+        let world = World::new(job.backend, job.slip);
+        (job.trial.run)(&world).await
     };
-    panic::catch_unwind(AssertUnwindSafe(run)).map_err(|_| LAST_PANIC.take())
+    let run = || match job.backend.clock {
+        Clock::Virtual => {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_time().start_paused(true).build().unwrap().block_on(run)
+        }
+        Clock::Real => {
+            be_patient_for(DEADLINE - Duration::from_secs(5));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let ended = runtime.block_on(async { tokio::time::timeout(DEADLINE, run).await });
+            // What blocks is no matter of this trial any more.
+            runtime.shutdown_timeout(Duration::from_secs(2));
+            ended.unwrap_or_else(|_| panic!("'{}' did not end within {DEADLINE:?}", job.name()))
+        }
+    };
+    let ended = panic::catch_unwind(AssertUnwindSafe(run));
+    be_patient_for(FOR_EVER);
+    ended.map_err(|_| LAST_PANIC.take())
 }
 
 thread_local! {

@@ -36,6 +36,7 @@ impl<'a> Report<'a> {
             Some((_, Ok(Verdict::Kept))) => "ok",
             Some((_, Ok(Verdict::Absent))) => "absent",
             Some((_, Ok(Verdict::NoTrap))) => "no trap",
+            Some((_, Ok(Verdict::Elsewhere(_)))) => "elsewhere",
             Some((_, Err(_))) => "FAILED",
         }
     }
@@ -54,16 +55,21 @@ const fn is_right((job, result): &Outcome) -> bool {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let took_part = |name: &str| self.outcomes.iter().any(|(job, _)| job.backend.name == name);
+        let shown = BACKENDS.iter().filter(|backend| !backend.by_name_only || took_part(backend.name));
+        let columns: Vec<&str> = shown.map(|backend| backend.name).collect();
         let line = |f: &mut fmt::Formatter<'_>, name: &str, cells: &[&str]| {
             write!(f, "{name:<92}")?;
-            cells.iter().try_for_each(|cell| write!(f, " {cell:>8}"))?;
+            for (cell, column) in cells.iter().zip(&columns) {
+                write!(f, " {cell:>width$}", width = column.len().max(9))?;
+            }
             writeln!(f)
         };
         writeln!(f)?;
-        line(f, "", &BACKENDS.iter().map(|backend| backend.name).collect::<Vec<_>>())?;
+        line(f, "", &columns)?;
         let mut section = "";
         for trial in trials::all() {
-            let cells: Vec<_> = BACKENDS.iter().map(|backend| self.cell(trial, backend.name)).collect();
+            let cells: Vec<_> = columns.iter().map(|column| self.cell(trial, column)).collect();
             if cells.iter().all(|cell| cell.is_empty()) {
                 continue;
             }
@@ -76,8 +82,13 @@ impl fmt::Display for Report<'_> {
         }
         writeln!(
             f,
-            "\nabsent: declared so, and the error that says so was seen; no trap: this backend has none"
+            "\nabsent: declared so, and the error that says so was seen; no trap: this backend has none; elsewhere: see below"
         )?;
+        for (job, result) in self.outcomes {
+            if let Ok(Verdict::Elsewhere(needs)) = result {
+                writeln!(f, "elsewhere: {}: {needs}", job.name())?;
+            }
+        }
 
         writeln!(f, "\nCareless counterparts, on which a trial must fail")?;
         for (job, result) in self.outcomes.iter().filter(|(job, _)| job.slip.is_some()) {
@@ -100,10 +111,12 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "\n---- {} ----\n{why}", job.name())?;
         }
         let (result, failed) = (if self.is_success() { "ok" } else { "FAILED" }, self.failed());
+        let is_elsewhere = |(_, result): &&Outcome| matches!(result, Ok(Verdict::Elsewhere(_)));
+        let elsewhere = self.outcomes.iter().filter(is_elsewhere).count();
         writeln!(
             f,
-            "\ntest result: {result}. {} passed; {failed} failed; 0 ignored; 0 measured; {} filtered out\n",
-            self.outcomes.iter().filter(|outcome| is_right(outcome)).count(),
+            "\ntest result: {result}. {} passed; {failed} failed; {elsewhere} ignored; 0 measured; {} filtered out\n",
+            self.outcomes.iter().filter(|outcome| is_right(outcome)).count() - elsewhere,
             self.filtered
         )
     }

@@ -29,6 +29,8 @@ pub(crate) enum Verdict {
     Absent,
     /// This backend does not have the trap.
     NoTrap,
+    /// One process cannot show it on a server: what is missing.
+    Elsewhere(&'static str),
 }
 
 /// `section: { "name" [traps] => function, careless: [Slip @ "backend"] }`.

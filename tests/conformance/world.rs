@@ -1,6 +1,6 @@
 //! What a trial works with: a broker of its own, and processes that are connected to it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use typebus::{
     Bus, ErrorKind, IntoBackend, NoState, Running, Service, StateOf, Tuning,
@@ -10,7 +10,7 @@ use typebus::{
 use typebus_tests::patiently;
 
 use crate::{
-    backends::{Broker, Connection, Entry, Harm, Nature},
+    backends::{Broker, Clock, Connection, Entry, Harm, Nature},
     careless::{Careless, Shared},
     slip::Slip,
     trials,
@@ -52,6 +52,20 @@ impl World {
 
     pub(crate) const fn name(&self) -> &'static str {
         self.entry.name
+    }
+
+    /// A figure of a trial: the first where time passes at once, the second where a server is to be waited for.
+    pub(crate) fn either<T>(&self, at_once: T, for_real: T) -> T {
+        match self.entry.clock {
+            Clock::Virtual => at_once,
+            Clock::Real => for_real,
+        }
+    }
+
+    /// Whether something took as long as it should: exactly, where time passes only when nothing is left to do.
+    pub(crate) fn assert_took(&self, took: Duration, expected: Duration) {
+        let most = self.either(expected, expected + Duration::from_secs(2));
+        assert!((expected..=most).contains(&took), "it took {took:?} instead of {expected:?}");
     }
 
     pub(crate) const fn nature(&self) -> &Nature {

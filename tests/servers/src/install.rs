@@ -133,8 +133,8 @@ fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf>
     })
 }
 
-/// One process at a time.
-fn locked<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// One process at a time does what has this name.
+pub(crate) fn locked<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let cache = cache()?;
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let lock = File::create(cache.join(format!("{name}.lock")))?;

@@ -69,15 +69,19 @@ impl Launch {
 
     /// Starts it, in a process group of its own, so that what a terminal sends to us does not reach it.
     ///
-    /// Unless it is to outlive us, it is killed when we end, in whatever way, and `temporary` is removed then.
-    pub(crate) fn spawn(&self, log: &Log, outlives_us: bool, temporary: Option<&Path>) -> Result<Process> {
+    /// Unless it is left, it is killed when we end, in whatever way, and `temporary` is removed then.
+    pub(crate) fn spawn(&self, log: &Log, temporary: Option<&Path>) -> Result<Process> {
         let file = log.open()?;
         let mut command = self.command();
         command.process_group(0).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
         let mut process = Process { child, leash: None };
-        if !outlives_us {
-            process.leash = Some(leash(process.id(), temporary)?);
+        match leash(process.id(), temporary) {
+            Ok(leash) => process.leash = Some(leash),
+            Err(error) => {
+                process.kill()?;
+                return Err(error);
+            }
         }
         Ok(process)
     }
