@@ -139,7 +139,8 @@ fn test_brokers(shell: &Shell, supply: &mut Supply) -> Result<Tests> {
     if supply.brokers().contains(&Broker::Kafka) {
         typebus_servers::kafka_build()?;
     }
-    let features = names.join(",");
+    let is_all = Broker::ALL.iter().all(|broker| supply.brokers().contains(broker));
+    let features = if is_all { "servers".to_owned() } else { names.join(",") };
     let test = |args: &[&str]| {
         let test =
             shell.cargo(["test", "-p", "typebus-tests", "--features", &features, "--test", "conformance"]);

@@ -108,7 +108,7 @@ impl KafkaCluster {
 }
 
 /// Asks until it succeeds; its last error when the time is over.
-fn until(mut ask: impl FnMut() -> Result<()>) -> Result<()> {
+pub(super) fn until(mut ask: impl FnMut() -> Result<()>) -> Result<()> {
     let deadline = Instant::now() + AGREED;
     while let Err(error) = ask() {
         if Instant::now() >= deadline {

@@ -97,12 +97,15 @@ impl Kafka {
         Client::connect(&self.address())?.create_topic(topic, partitions, replicas)
     }
 
-    /// Gives a user of a [secure](Setup::secure) one a right on everything of this kind whose name begins so.
+    /// Gives a user of a [secure](Setup::secure) one a right on everything of this kind whose name begins so. It is in
+    /// force when this returns.
     ///
     /// # Errors
     /// Kafka refuses it, as one does that is not secure.
     pub fn allow(&self, login: &Login, operation: Operation, kind: Kind, prefix: &str) -> Result<()> {
-        Client::connect(&self.address())?.allow(login.user, kind.code(), prefix, operation.code())
+        let (kind, operation) = (kind.code(), operation.code());
+        Client::connect(&self.address())?.allow(login.user, kind, prefix, operation)?;
+        cluster::until(|| Client::connect(&self.address())?.allows(login.user, kind, prefix, operation))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::ask;
 const METADATA: (i16, i16) = (3, 1);
 const API_VERSIONS: (i16, i16) = (18, 3);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const DESCRIBE_ACLS: (i16, i16) = (29, 1);
 const CREATE_ACLS: (i16, i16) = (30, 1);
 
 /// A connection without TLS or credentials.
@@ -93,6 +94,21 @@ impl Client {
             bail!("Kafka does not allow that: error {error}, {}", answer.text().unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Whether the node goes by that right already: it hears of it some time after it was given.
+    pub(super) fn allows(&mut self, user: &str, kind: u8, prefix: &str, operation: u8) -> Result<()> {
+        let request = Request::default().u8(kind).text(prefix).u8(4);
+        let request = request.text(&format!("User:{user}")).text("*").u8(operation).u8(3);
+        let bytes = self.ask(DESCRIBE_ACLS, request)?;
+        let mut answer = Answer(&bytes);
+        let (_throttled, error, _text, rights) =
+            (answer.i32()?, answer.i16()?, answer.text()?, answer.i32()?);
+        if (error, rights) != (0, 1) {
+            bail!("the node knows {rights} such rights, error {error}")
+        } else {
+            Ok(())
+        }
     }
 
     /// It does not say its version; what it says is the newest form of metadata that it can write.

@@ -98,7 +98,12 @@ impl Setup {
         let server = launch("rabbitmq-server").args(["-noinput"]).env("RABBITMQ_ALLOW_INPUT", "1");
         let ctl = launch("rabbitmqctl");
         let names = names(names_port, &directory)?;
-        let server = Server::new("RabbitMQ", directory, server, move || version(&ask::local(port)).map(drop));
+        let ready = move || {
+            version(&ask::local(port))?;
+            // It listens there a moment later.
+            tls_port.map_or(Ok(()), |port| ask::connect(&ask::local(port)).map(drop))
+        };
+        let server = Server::new("RabbitMQ", directory, server, ready);
         server.restart()?;
         let _certificates = self.secure.map(|(certificates, _)| certificates);
         Ok(RabbitMq { server, names, port, tls_port, ctl, _certificates })
