@@ -36,10 +36,11 @@ struct Arguments {
     #[arg(long, value_name = "RATE", default_value_t = 0.2, value_parser = rate)]
     fail_rate: f64,
 
-    /// The broker: memory:, kafka://.., amqp://.. or nats://..; the last three need the feature kafka, rabbitmq or nats.
-    /// On a server every run has names of its own
-    #[arg(long, value_name = "URL", default_value = "memory:")]
-    broker: String,
+    /// The broker: memory:, kafka://.., amqp://.. or nats://.. [default: $TYPEBUS_URL, or memory:]
+    ///
+    /// A server needs the feature of its name: kafka, rabbitmq or nats. On it every run has names of its own.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
 
     /// Print JSON that is the same for every run with the same options
     #[arg(long)]
@@ -79,7 +80,9 @@ async fn main() -> ExitCode {
 async fn summarize(arguments: &Arguments) -> Result<Summary, Box<dyn std::error::Error>> {
     let source = Source::open(arguments.file.as_deref().unwrap_or(EXAMPLES.as_ref()))?;
     let Arguments { repeat, fail_rate, broker, .. } = arguments;
-    let options = Options { source, repeat: *repeat, fail_rate: *fail_rate, broker: broker.clone() };
+    let broker = broker.clone().or_else(|| std::env::var("TYPEBUS_URL").ok());
+    let broker = broker.unwrap_or_else(|| "memory:".to_owned());
+    let options = Options { source, repeat: *repeat, fail_rate: *fail_rate, broker };
     #[expect(clippy::async_yields_async, reason = "the wait for a second signal begins with the first")]
     let interrupt = async { typebus::shutdown_signal().await.wait() };
     Ok(run(&options, Progress::visible(), interrupt).await?)

@@ -19,7 +19,11 @@ pub(crate) struct Shell {
 
 /// A program that is about to run, in the workspace's root and without a stdin.
 #[derive(Debug)]
-pub(crate) struct Call(Command);
+pub(crate) struct Call {
+    command: Command,
+    /// Variables whose values are not shown.
+    hidden: Vec<String>,
+}
 
 /// What test runners counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,30 +50,36 @@ impl Shell {
     pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Call {
         let mut command = Command::new(name);
         command.current_dir(&self.root).stdin(Stdio::null());
-        Call(command)
+        Call { command, hidden: Vec::new() }
     }
 }
 
 impl Call {
     pub(crate) fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
-        self.0.args(args);
+        self.command.args(args);
         self
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.0.env(name, value);
+        self.command.env(name, value);
         self
     }
 
+    /// Sets a variable whose value may be a secret.
+    pub(crate) fn secret_env(mut self, name: &str, value: &str) -> Self {
+        self.hidden.push(name.to_owned());
+        self.env(name, value)
+    }
+
     pub(crate) fn without_env(mut self, name: &str) -> Self {
-        self.0.env_remove(name);
+        self.command.env_remove(name);
         self
     }
 
     /// Runs it and shows what it prints.
     pub(crate) fn run(mut self) -> Result<()> {
         self.announce();
-        let status = self.0.status().with_context(|| format!("cannot run `{self}`"))?;
+        let status = self.command.status().with_context(|| format!("cannot run `{self}`"))?;
         if !status.success() {
             bail!("`{self}` failed: {status}");
         }
@@ -79,7 +89,7 @@ impl Call {
     /// Runs it, shows what it prints on stderr, and gives what it prints on stdout.
     pub(crate) fn output(mut self) -> Result<Vec<u8>> {
         self.announce();
-        let output = self.0.stderr(Stdio::inherit()).output();
+        let output = self.command.stderr(Stdio::inherit()).output();
         let output = output.with_context(|| format!("cannot run `{self}`"))?;
         if !output.status.success() {
             show(&output.stdout)?;
@@ -91,7 +101,7 @@ impl Call {
     /// Runs it, shows what it prints, and counts the tests on its way. Tests that failed are counted, not an error.
     pub(crate) fn run_tests(mut self) -> Result<Tests> {
         self.announce();
-        let child = self.0.stdout(Stdio::piped()).spawn();
+        let child = self.command.stdout(Stdio::piped()).spawn();
         let mut child = child.with_context(|| format!("cannot run `{self}`"))?;
         let mut tests = Tests::default();
         if let Some(stdout) = child.stdout.take() {
@@ -113,14 +123,14 @@ impl Call {
 
     /// Whether it can be run at all and says that all is well.
     pub(crate) fn works(mut self) -> bool {
-        let status = self.0.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = self.command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     }
 
     /// Starts it, unseen, in a process group of its own; its stdin ends when we do.
     pub(crate) fn until_we_end(mut self) -> Result<Child> {
         self.0.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.0.spawn().with_context(|| format!("cannot run `{self}`"))
+        self.command.spawn().with_context(|| format!("cannot run `{self}`"))
     }
 
     fn announce(&self) {
@@ -152,14 +162,16 @@ impl fmt::Display for Call {
             let text = text.to_string_lossy();
             if text.contains(' ') { format!("'{text}'") } else { text.into_owned() }
         };
-        for (name, value) in self.0.get_envs() {
+        for (name, value) in self.command.get_envs() {
             if let Some(value) = value {
-                write!(f, "{}={} ", name.to_string_lossy(), quoted(value))?;
+                let name = name.to_string_lossy();
+                let is_hidden = self.hidden.iter().any(|hidden| *hidden == name);
+                write!(f, "{name}={} ", if is_hidden { "..".to_owned() } else { quoted(value) })?;
             }
         }
-        let program = Path::new(self.0.get_program());
+        let program = Path::new(self.command.get_program());
         write!(f, "{}", quoted(program.file_name().unwrap_or(program.as_os_str())))?;
-        self.0.get_args().try_for_each(|arg| write!(f, " {}", quoted(arg)))
+        self.command.get_args().try_for_each(|arg| write!(f, " {}", quoted(arg)))
     }
 }
 
@@ -192,5 +204,8 @@ mod tests {
         let call = Shell::new(PathBuf::new()).program("somewhere/cargo").args(["doc", "--no-deps"]);
         let call = call.env("RUSTDOCFLAGS", "-D warnings").without_env("CARGO_TARGET_DIR");
         assert_eq!(call.to_string(), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+        let call =
+            Shell::new(PathBuf::new()).program("cargo").secret_env("TYPEBUS_URL", "amqp://me:hunter2@host");
+        assert_eq!(call.to_string(), "TYPEBUS_URL=.. cargo");
     }
 }

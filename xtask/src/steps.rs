@@ -28,6 +28,10 @@ pub(crate) enum Step {
     Servers,
     /// What is promised of each broker, on a real one: the table of trial by backend again, and what is one broker's own
     Brokers,
+    /// Brokers, services and links are harmed in the middle of a load, and nothing confirmed is lost; needs servers
+    Faults,
+    /// `webhooks` comes to the same on every broker; needs servers
+    Portable,
     /// What threads share holds in every order in which they may meet
     Loom,
     /// Whatever others write ends as is promised: some thousand inputs for each decoder
@@ -61,7 +65,7 @@ impl Step {
 
     /// Whether `--memory` leaves it out.
     pub(crate) const fn needs_servers(self) -> bool {
-        matches!(self, Self::Servers | Self::Brokers)
+        matches!(self, Self::Servers | Self::Brokers | Self::Faults | Self::Portable)
     }
 
     /// Runs it; `Tests` are what a test runner counted.
@@ -110,6 +114,16 @@ impl Step {
                 return test.args(skip(supply.brokers())).run_tests();
             }
             Self::Brokers => return test_brokers(shell, supply),
+            Self::Faults => {
+                // Each trial starts a server of its own, and kills it.
+                let names = supply.brokers().iter().map(|broker| broker.name());
+                let faults =
+                    ["test", "-p", "typebus-tests", "--features", "servers", "--test", "faults", "--"];
+                return shell.cargo(faults).args(names).run_tests();
+            }
+            Self::Portable => {
+                webhooks::check_elsewhere(shell, supply.servers(shell)?.iter().map(Server::url))?;
+            }
             Self::Loom => {
                 let test = shell.cargo(["test", "-p", "typebus", "--lib", "--release", "loom_"]);
                 return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();

@@ -106,6 +106,11 @@ impl Server {
         Ok(Self { broker, url, origin, version })
     }
 
+    /// Where it is; it may hold a password.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// For the steps; nothing, where they have it from us anyway. What is set here is shown, and what somebody else has
     /// set may hold a password.
     pub(crate) fn variable(&self) -> Option<(&'static str, &str)> {

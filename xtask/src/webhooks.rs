@@ -16,6 +16,25 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
+/// Runs it in memory and on these brokers: the summaries are the same.
+pub(crate) fn check_elsewhere<'a>(shell: &Shell, urls: impl Iterator<Item = &'a str>) -> Result<()> {
+    let run = |url: &str| {
+        let run = ["run", "--quiet", "--example", "webhooks", "--features", "kafka,nats,rabbitmq"];
+        let summary = shell.cargo(run).args(["--", "--json"]).secret_env("TYPEBUS_URL", url).output()?;
+        String::from_utf8(summary).context("the summary of webhooks is no text")
+    };
+    let in_memory = run("memory:")?;
+    let counted = account(&in_memory)?;
+    for url in urls {
+        let scheme = url.split(':').next().unwrap_or_default();
+        if let Some((line, one, other)) = difference(&in_memory, &run(url)?) {
+            bail!("webhooks differ in line {line}:\n  memory: {one}\n  {scheme}: {other}");
+        }
+        println!("webhooks accounts for the same {counted} deliveries on {scheme}: as in memory");
+    }
+    Ok(())
+}
+
 /// The first line in which they differ.
 fn difference<'a>(one: &'a str, other: &'a str) -> Option<(usize, &'a str, &'a str)> {
     let (mut ones, mut others) = (one.lines(), other.lines());
