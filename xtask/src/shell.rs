@@ -129,7 +129,7 @@ impl Call {
 
     /// Starts it, unseen, in a process group of its own; its stdin ends when we do.
     pub(crate) fn until_we_end(mut self) -> Result<Child> {
-        self.0.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.command.spawn().with_context(|| format!("cannot run `{self}`"))
     }
 
