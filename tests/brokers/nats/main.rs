@@ -7,5 +7,6 @@ mod crash;
 mod foreign;
 mod help;
 mod order;
+mod outage;
 mod publishing;
 mod starting;

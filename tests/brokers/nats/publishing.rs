@@ -121,16 +121,17 @@ async fn a_delay_is_a_floor_and_what_expired_does_not_come() {
     tokio::time::sleep(Duration::from_millis(60)).await;
     let waiting = connect();
     let filter = orders.clone();
-    let caught_up = tokio::spawn(async move { waiting.caught_up(&filter).await });
+    let mut caught_up = tokio::task::JoinSet::new();
+    caught_up.spawn(async move { waiting.caught_up(&filter).await });
     let mut taker = Taker::join(&backend, &orders).await;
     let kept = taker.take(1).await;
     assert_eq!(payloads(&kept), ["kept"]);
     assert!(kept[0].past.as_deref().unwrap().age.is_some());
     taker.settle(&kept);
     let later = taker.take(1).await;
-    assert!(began.elapsed() >= Duration::from_millis(700) && !caught_up.is_finished());
+    assert!(began.elapsed() >= Duration::from_millis(700) && caught_up.try_join_next().is_none());
     assert_eq!(payloads(&later), ["later"]);
     taker.settle(&later);
-    patiently("catch up", caught_up).await.unwrap().unwrap();
+    patiently("catch up", caught_up.join_next()).await.unwrap().unwrap().unwrap();
     taker.close().await;
 }
