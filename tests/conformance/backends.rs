@@ -73,7 +73,7 @@ const KAFKA_OPTIONS: &str = "";
 #[cfg(feature = "rabbitmq")]
 const RABBITMQ_OPTIONS: &str = "";
 #[cfg(feature = "nats")]
-const NATS_OPTIONS: &str = "";
+const NATS_OPTIONS: &str = "ack_wait=2s&pin_timeout=2s&idle_timeout=1s";
 
 /// One backend.
 #[derive(Debug)]

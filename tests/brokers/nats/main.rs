@@ -3,7 +3,10 @@
 //! `cargo test -p typebus-tests --features nats --test nats`; `TYPEBUS_TEST_NATS_URL` says which server.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
-#[test]
-fn a_server_is_there() {
-    assert!(!typebus_servers::url("nats").is_empty());
-}
+mod crash;
+mod foreign;
+mod help;
+mod order;
+mod outage;
+mod publishing;
+mod starting;

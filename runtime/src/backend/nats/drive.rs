@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Message as Wire, StatusCode, Subscriber};
+use async_nats::{Message as Wire, Subscriber};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -18,16 +18,14 @@ use super::{
     connect::{Link, News},
     consume::{Record, Shared, Wish},
     failure::{asked, error},
-    journal::{Journal, Single},
-    letters, names, not_provisioned,
+    journal::Journal,
+    names, not_provisioned,
     topology::{self, Source},
-    wire,
 };
 use crate::{
-    backend::{Delivery, Message, Past, Position, Subscription, Token, Topic},
+    backend::{Subscription, Topic},
     duration::FOR_EVER,
     error::{ErrorKind, Result},
-    topic,
 };
 
 /// How instances share a consumer.
@@ -55,7 +53,7 @@ pub(super) struct Driver {
     pub(super) subscription: Subscription,
     pub(super) source: Source,
     pub(super) name: String,
-    partition: u32,
+    pub(super) partition: u32,
     pub(super) shared: Arc<Shared>,
     pub(super) link: Link,
     pub(super) mode: Mode,
@@ -63,29 +61,29 @@ pub(super) struct Driver {
     pub(super) owner: String,
     pub(super) pin: Option<String>,
     pub(super) inbox: String,
-    answers: Option<Subscriber>,
-    generation: u32,
-    position: u64,
+    pub(super) answers: Option<Subscriber>,
+    pub(super) generation: u32,
+    pub(super) position: u64,
     pub(super) held: BTreeMap<u64, Held>,
     /// Positions by sequence, of what is held.
-    by_sequence: HashMap<u64, u64>,
+    pub(super) by_sequence: HashMap<u64, u64>,
     /// What was received last of this generation.
     pub(super) last: u64,
     pub(super) journal: Journal,
     /// Acknowledged, and not known to have arrived; in batches, each with one answer to come.
     pub(super) unconfirmed: VecDeque<String>,
-    batches: VecDeque<usize>,
+    pub(super) batches: VecDeque<usize>,
     pub(super) outstanding: usize,
     pub(super) heard: Instant,
-    lease: Duration,
+    pub(super) lease: Duration,
     pub(super) pin_timeout: Duration,
-    next_progress: Instant,
-    next_keepalive: Instant,
-    timer: Pin<Box<Sleep>>,
+    pub(super) next_progress: Instant,
+    pub(super) next_keepalive: Instant,
+    pub(super) timer: Pin<Box<Sleep>>,
     /// The ack floor when it was last looked at, and how often the connection ended since it moved.
     pub(super) floor: u64,
     pub(super) ends: u32,
-    topic: Topic,
+    pub(super) topic: Topic,
 }
 
 /// What the task hears.
@@ -434,153 +432,6 @@ impl Driver {
         Ok(())
     }
 
-    async fn receive(&mut self, messages: Vec<Wire>) -> Result<Option<Turn>> {
-        self.heard = Instant::now();
-        let mut deliveries = Vec::with_capacity(messages.len());
-        let mut turn = None;
-        for message in messages {
-            let answer = message.subject.strip_prefix(self.inbox.as_str()).map(str::to_owned);
-            turn = match answer.as_deref() {
-                Some(".a") => {
-                    let confirmed = self.batches.pop_front().unwrap_or_default();
-                    self.unconfirmed.drain(..confirmed.min(self.unconfirmed.len()));
-                    self.ends = 0;
-                    None
-                }
-                Some(".k") => is_unpinned(&message).then_some(Turn::Again),
-                Some(_) => self.status(&message)?,
-                None => self.take(message, &mut deliveries).await?,
-            };
-            if turn.is_some() {
-                break;
-            }
-        }
-        self.hand_out(deliveries);
-        Ok(turn)
-    }
-
-    fn hand_out(&mut self, deliveries: Vec<Delivery>) {
-        if deliveries.is_empty() {
-            return;
-        }
-        self.shared.tell(|state| {
-            state.queued_bytes += deliveries.iter().map(|delivery| delivery.message.size()).sum::<usize>();
-            state.queue.extend(deliveries);
-        });
-    }
-
-    /// What the server says about a pull.
-    pub(super) fn status(&mut self, message: &Wire) -> Result<Option<Turn>> {
-        let text = message.description.as_deref().unwrap_or_default();
-        let code = message.status.map_or(0, |status| status.as_u16());
-        let left = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
-        match code {
-            100 => Ok(None),
-            423 => Ok(Some(Turn::Again)),
-            409 if text.contains("Consumer Deleted") || text.contains("onsumer is push") => {
-                Err(error(ErrorKind::Topology, "consume", format!("consumer `{}`: {text}", self.name)))
-            }
-            400 => Err(error(ErrorKind::Topology, "consume", format!("consumer `{}`: {text}", self.name))),
-            503 => Err(error(ErrorKind::Connect, "consume", "JetStream does not answer")),
-            _ => {
-                let left = left.and_then(|left| left.as_str().parse().ok());
-                self.outstanding = left.map_or(0, |left: usize| self.outstanding.saturating_sub(left));
-                Ok(None)
-            }
-        }
-    }
-
-    async fn take(&mut self, wire: Wire, deliveries: &mut Vec<Delivery>) -> Result<Option<Turn>> {
-        let Some(reply) = &wire.reply else { return Ok(None) };
-        let Some(place) = Place::read(reply) else { return Ok(None) };
-        self.outstanding = self.outstanding.saturating_sub(1);
-        if self.mode == Mode::Competing {
-            if let Some(position) = self.by_sequence.get(&place.sequence) {
-                if let Some(held) = self.held.get_mut(position) {
-                    held.reply = reply.to_string();
-                }
-                return Ok(None);
-            }
-        } else {
-            let pin = wire.headers.as_ref().and_then(|headers| headers.get("Nats-Pin-Id"));
-            let is_other = self.mode == Mode::Pinned && pin.map(|pin| pin.as_str()) != self.pin.as_deref();
-            // Something of it was lost on the way, or somebody else reset the consumer.
-            if is_other || place.sequence <= self.last || place.delivered > 1 {
-                return Ok(Some(Turn::Again));
-            }
-            self.last = place.sequence;
-        }
-        let header = |name: &str| {
-            let value = wire.headers.as_ref().and_then(|headers| headers.get(name))?;
-            value.as_str().parse::<u64>().ok().map(Duration::from_millis)
-        };
-        let is_dated = [wire::EXPIRES, wire::DELAYED].iter().any(|name| header(name).is_some());
-        let age = is_dated.then(|| place.age());
-        let is_expired = header(wire::EXPIRES).is_some_and(|expires| age.is_some_and(|age| age >= expires));
-        let age = age.map(|age| age + header(wire::DELAYED).unwrap_or_default());
-        if is_expired || !topic::matches(&self.subscription.filter, &wire.subject) {
-            self.acknowledge(vec![reply.to_string()]).await?;
-            return Ok(None);
-        }
-        let past = self.past(&place, age).await?;
-        let message = wire::message(wire.headers.as_ref(), &wire.payload);
-        let (subject, reply) = (wire.subject.to_string(), reply.to_string());
-        deliveries.push(self.delivery(&subject, message, reply, &place, past));
-        Ok(None)
-    }
-
-    pub(super) fn delivery(
-        &mut self,
-        subject: &str,
-        message: Message,
-        reply: String,
-        place: &Place,
-        past: Option<Past>,
-    ) -> Delivery {
-        if self.topic.as_str() != subject {
-            self.topic = Topic::from(subject);
-        }
-        let token = Token { partition: self.partition, generation: self.generation, position: self.position };
-        self.position += 1;
-        let crashes = past.map_or(0, |past| past.crashes);
-        let (sequence, delivered) = (place.sequence, place.delivered);
-        self.held.insert(token.position, Held { reply, sequence, delivered, crashes });
-        if self.mode == Mode::Competing {
-            self.by_sequence.insert(sequence, token.position);
-        }
-        Delivery {
-            token,
-            topic: self.topic.clone(),
-            message,
-            partition: None,
-            position: Some(Position::new(sequence)),
-            past: past.map(Box::new),
-        }
-    }
-
-    async fn past(&self, place: &Place, age: Option<Duration>) -> Result<Option<Past>> {
-        let known = match self.mode {
-            Mode::Pinned => self.journal.past(place.sequence),
-            Mode::Alone => None,
-            Mode::Competing if place.delivered > 1 => {
-                let subject = self.single(place.sequence);
-                let known =
-                    letters::last(&self.link, names::STATE, &subject, self.options.request_timeout).await?;
-                Some(Single::past(known.map(|known| Single::read(known.payload())), place.delivered))
-            }
-            Mode::Competing => None,
-        };
-        Ok(match (known, age) {
-            (None, None) => None,
-            (known, age) => Some(Past { age, ..known.unwrap_or_default() }),
-        })
-    }
-
-    /// Where it is kept what is known of one delivery.
-    pub(super) fn single(&self, sequence: u64) -> String {
-        format!("{}.{sequence}", names::state(&self.source.stream, &self.name))
-    }
-
     async fn told(&mut self) -> Result<Option<Turn>> {
         let (settled, record, is_closing, is_dropped) = {
             let mut state = self.shared.lock();
@@ -648,57 +499,5 @@ impl Driver {
             }
         }
         Ok(())
-    }
-}
-
-/// What the address of an acknowledgement says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    /// How often it was delivered, this time included.
-    pub(super) delivered: u64,
-    pub(super) sequence: u64,
-    /// When it was stored, in nanoseconds since 1970.
-    stored: u64,
-}
-
-impl Place {
-    /// `$JS.ACK.stream.consumer.delivered.sequence.consumer sequence.time.pending`, or with a domain and an account
-    /// before the stream.
-    pub(super) fn read(reply: &str) -> Option<Self> {
-        let words: Vec<&str> = reply.split('.').collect();
-        let first = match words.len() {
-            9 => 4,
-            11.. => 6,
-            _ => return None,
-        };
-        let number = |at: usize| words.get(first + at).and_then(|word| word.parse().ok());
-        Some(Self { delivered: number(0)?, sequence: number(1)?, stored: number(3)? })
-    }
-
-    pub(super) const fn of(sequence: u64) -> Self {
-        Self { delivered: 1, sequence, stored: 0 }
-    }
-
-    fn age(&self) -> Duration {
-        super::since_epoch().saturating_sub(Duration::from_nanos(self.stored))
-    }
-}
-
-/// Whether another client is pinned.
-fn is_unpinned(message: &Wire) -> bool {
-    message.status.is_some_and(|status: StatusCode| status.as_u16() == 423)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_says_where_a_delivery_is() {
-        let place = Place::read("$JS.ACK.shop.billing=shop.2.17.5.1795535582972247345.9").unwrap();
-        assert_eq!((place.delivered, place.sequence, place.stored), (2, 17, 1_795_535_582_972_247_345));
-        let long = Place::read("$JS.ACK._.hash.shop.c.1.3.3.1795535582972247345.0.x").unwrap();
-        assert_eq!((long.delivered, long.sequence), (1, 3));
-        assert_eq!(Place::read("$JS.ACK.shop"), None);
     }
 }

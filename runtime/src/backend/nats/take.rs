@@ -3,10 +3,12 @@
 use tokio::time::Instant;
 
 use super::{
-    drive::{Driver, ENDS, Heard, Mode, Place, Turn},
+    drive::{Driver, ENDS, Heard, Mode, Turn},
     failure::{self, asked, error},
     journal::{Journal, Single},
-    letters, names, not_provisioned, topology, wire,
+    letters, names, not_provisioned,
+    place::Place,
+    topology, wire,
 };
 use crate::{
     backend::Token,

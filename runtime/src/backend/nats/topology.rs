@@ -311,7 +311,7 @@ impl Work<'_> {
             );
             self.wrong(place.clone(), text);
         }
-        let is_made_by_us = found.metadata.get(MADE_BY.0).is_some();
+        let is_made_by_us = found.metadata.contains_key(MADE_BY.0);
         if found.priority_policy != wanted.priority_policy {
             if is_made_by_us && self.options.provision == Provision::Create {
                 let updated = stream.update_consumer(wanted).await;

@@ -297,7 +297,7 @@ mod tests {
     fn what_others_write_is_read() {
         let mut map = HeaderMap::new();
         map.insert("ce_type", "order.placed.v1");
-        map.insert("cloudEvents:source", "shop%20one");
+        map.insert("cloudEvents_source", "shop%20one");
         map.insert("Content-Type", "application/json");
         map.insert("traceparent", "00-1-2-01");
         map.insert("Nats-Msg-Id", "1");
