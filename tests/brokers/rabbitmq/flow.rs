@@ -50,7 +50,8 @@ async fn every_group_and_every_instance_gets_everything_and_a_pattern_what_it_ma
         ..place.subscription("three", "shop.a")
     };
     let (first, second) = (own("a"), own("b"));
-    let backend = provisioned(&place, &[&one, &two, &first, &second]).await;
+    let backend = open(options().exchange(place.group("exchange")));
+    backend.provision(&place.plan(&[&one, &two, &first, &second])).await.unwrap();
     for topic in ["shop.a", "shop.b", "shop.a.c"] {
         publish(&backend, &place.topic(topic), topic).await.unwrap();
     }
@@ -84,7 +85,9 @@ async fn patterns_never_match_what_is_reserved() {
     let place = Place::new();
     let orders = place.subscription("billing", "orders");
     let everything = Subscription { filter: Topic::from(">"), ..place.subscription("audit", "") };
-    let backend = provisioned(&place, &[&orders, &everything]).await;
+    // On an exchange of its own, or it would receive what all other tests publish.
+    let backend = open(options().exchange(place.group("exchange")));
+    backend.provision(&place.plan(&[&orders, &everything])).await.unwrap();
     let (letters, mark) = (place.letters("billing"), place.topic("mark"));
     publish(&backend, &letters, "letter").await.unwrap();
     publish(&backend, &mark, "mark").await.unwrap();
@@ -101,10 +104,6 @@ async fn patterns_never_match_what_is_reserved() {
     })
     .await;
     taker.close().await;
-    // It would receive what all other tests publish.
-    let (_connection, channel) = crate::help::raw().await;
-    let queue = Place::queue(&everything);
-    channel.queue_delete(queue.as_str().into(), Default::default()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use typebus::{
 };
 
 /// How long anything may take here.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = timeout(PATIENCE, work).await;

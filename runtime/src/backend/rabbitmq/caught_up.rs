@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, pin::Pin, time::Duration};
 use futures_core::Stream;
 use lapin::{
     Channel,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions},
+    options::{BasicConsumeOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -26,7 +26,7 @@ use crate::{
 pub(super) const MARKER: &str = "typebus-marker";
 /// How long a marker waits in a queue; then it is sent again.
 const EXPIRES: &str = "30000";
-const PATIENCE: Duration = Duration::from_secs(31);
+const PATIENCE: Duration = Duration::from_secs(29);
 /// How often it is looked whether anybody consumes.
 const GLANCE: Duration = Duration::from_millis(200);
 /// How long answers of competing consumers are waited for before they are counted again.
@@ -76,12 +76,10 @@ async fn attempt(
             Err(_) if Instant::now() >= until => return Ok(false),
             Err(_) => {}
         }
-        // Its last consumer left just now: what is out unacknowledged is back, so that the marker stands behind it.
+        // Its last consumer left just now: what was out unacknowledged is back, so that the marker, which expires, is all
+        // that is left.
         let state = look(core, &link, subscription, &queue).await?;
-        if state.consumers == 0
-            && state.messages <= 1
-            && take_back(core, &link, &queue, &question.nonce).await?
-        {
+        if state.consumers == 0 && state.messages <= 1 {
             return Ok(true);
         }
     };
@@ -109,25 +107,6 @@ async fn attempt(
     let same = last.as_ref() == Some(&answers);
     *last = Some(answers);
     Ok(same)
-}
-
-/// Takes a marker back that is the first in its queue.
-async fn take_back(core: &Core, link: &Link, queue: &ShortString, nonce: &str) -> Result<bool> {
-    let limit = core.options.request_timeout;
-    let channel = link.channel(limit).await?;
-    let take = async {
-        let Some(first) = channel.basic_get(queue.clone(), BasicGetOptions::default()).await? else {
-            return Ok(false);
-        };
-        let is_ours = wire::text(&first.delivery.properties, MARKER).as_deref() == Some(nonce);
-        match is_ours {
-            true => first.delivery.ack(BasicAckOptions::default()).await?,
-            false => first.delivery.nack(BasicNackOptions { requeue: true, multiple: false }).await?,
-        };
-        channel.close(200, "seen".into()).await?;
-        Ok(is_ours)
-    };
-    failure::within(limit, "catch up", take).await
 }
 
 fn missing(failed: Error, subscription: &Subscription) -> Error {

@@ -246,10 +246,7 @@ impl Backend for RabbitBackend {
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
-        Box::pin(async move {
-            self.0.open_for("browse")?;
-            letters::browse(&self.0, topic).await
-        })
+        Box::pin(async move { letters::browse(&self.0, topic).await })
     }
 
     fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {

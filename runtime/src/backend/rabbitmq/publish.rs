@@ -91,11 +91,14 @@ struct Flight {
 
 enum Line {
     Down,
-    Connecting(Pin<Box<dyn Future<Output = Result<(Link, Channel)>> + Send>>),
-    Up(Link, Channel),
+    Connecting(Pin<Box<Connecting>>),
+    Up(Box<Link>, Channel),
 }
 
-/// How often everything on its way is looked at, whether or not there is news.
+type Connecting = dyn Future<Output = Result<(Link, Channel)>> + Send;
+
+/// How often orders and confirms are looked for, whether or not there is news. The runtime has been seen to leave a task
+/// in its queue, woken by another thread, until one of its timers was due.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// How many publishes are taken before others get their turn.
@@ -188,7 +191,7 @@ impl Publisher {
         match connected {
             Ok((link, channel)) => {
                 self.pace.reset();
-                self.line = Line::Up(link, channel);
+                self.line = Line::Up(Box::new(link), channel);
             }
             Err(failure) => {
                 self.line = Line::Down;
@@ -318,15 +321,13 @@ impl Publisher {
         }
         let flying = self.window.iter().find(|flight| !flight.given_up).map(|flight| flight.waiting.deadline);
         let next = flying.into_iter().chain(self.waiting.front().map(|waiting| waiting.deadline)).min();
-        let Some(next) = next else { return };
-        let glance = (!self.window.is_empty()).then(|| now + GLANCE);
-        let next = glance.map_or(next, |glance| next.min(glance));
+        let glance = now + GLANCE;
+        let next = next.map_or(glance, |next| next.min(glance));
         if self.timer.deadline() > next || self.timer.is_elapsed() {
             self.timer.as_mut().reset(next);
         }
         if self.timer.as_mut().poll(cx).is_ready() {
             self.window.iter().for_each(|flight| flight.bell.ring());
-            tracing::debug!("no news for a while of what is on its way");
             cx.waker().wake_by_ref();
         }
     }
