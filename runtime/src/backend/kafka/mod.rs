@@ -216,7 +216,7 @@ impl Backend for KafkaBackend {
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
-        Box::pin(async move { letters::browse(self.open_outbox("browse")?, topic) })
+        Box::pin(async move { letters::browse(self.outbox("browse")?, topic) })
     }
 
     fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {
