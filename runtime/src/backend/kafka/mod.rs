@@ -57,6 +57,7 @@ use std::{
 use rdkafka::{
     config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _},
+    producer::Producer as _,
 };
 
 pub use self::config::{Compression, Kafka, OnGap, Protocol, Provision, Sasl};
@@ -167,7 +168,8 @@ impl Backend for KafkaBackend {
             let (plan, starts) = (plan.clone(), self.starts.clone());
             off("provision", move || {
                 let options = outbox.options();
-                let (topics, begun) = topology::provision(options, &plan, outbox.client(), outbox.trouble())?;
+                let (topics, begun) =
+                    topology::provision(options, &plan, outbox.client().client(), outbox.trouble())?;
                 outbox.learn(topics);
                 let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
                 for (group, start) in begun {
