@@ -40,7 +40,8 @@ pub(crate) const BACKENDS: &[Entry] = &[
     Entry {
         name: "kafka server",
         at_least: KAFKA_CAN,
-        nature: Nature { lease: Some(Duration::from_secs(6)), ..KAFKA },
+        // Its client for Rust can neither write nor read a header whose name is no text.
+        nature: Nature { lease: Some(Duration::from_secs(6)), any_bytes: false, ..KAFKA },
         ..on_server("kafka", || servers::server("kafka", KAFKA_OPTIONS, Place::Token))
     },
     #[cfg(feature = "rabbitmq")]
@@ -69,7 +70,7 @@ pub(crate) const BACKENDS: &[Entry] = &[
 
 /// What is set in the servers' URLs, so that a trial need not wait for what a program would wait for.
 #[cfg(feature = "kafka")]
-const KAFKA_OPTIONS: &str = "";
+const KAFKA_OPTIONS: &str = "session_timeout=6s&refresh=500ms&client.heartbeat.interval.ms=300";
 #[cfg(feature = "rabbitmq")]
 const RABBITMQ_OPTIONS: &str = "";
 #[cfg(feature = "nats")]

@@ -6,7 +6,9 @@
 mod basics;
 mod crash;
 mod desk;
+mod faults;
 mod handover;
 mod letters;
 mod publishing;
+mod security;
 mod starting;

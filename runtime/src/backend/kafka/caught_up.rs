@@ -8,6 +8,7 @@ use std::{
 use rdkafka::{
     Message as _,
     consumer::{BaseConsumer, Consumer as _},
+    producer::Producer as _,
 };
 use tokio::time::{Instant, sleep};
 
@@ -76,7 +77,8 @@ pub(super) async fn wait(
 fn ends(outbox: &Outbox, group: &str, filter: &str) -> Result<(OffThread, Vec<Target>)> {
     let options = outbox.options();
     let wanted = (!topic::is_pattern(filter)).then_some(filter);
-    let found = metadata(outbox.client(), outbox.trouble(), (wanted, "catch up"), options.connect_timeout)?;
+    let found =
+        metadata(outbox.client().client(), outbox.trouble(), (wanted, "catch up"), options.connect_timeout)?;
     let consumer = scratch(options, group, "catch up")?;
     let mut targets = Vec::new();
     for (topic, partition) in matching(&found, filter) {

@@ -182,7 +182,8 @@ impl Kafka {
 
 /// librdkafka takes nothing shorter.
 const MIN_SETUP: Duration = Duration::from_millis(1_000);
-const HEARTBEAT: Duration = Duration::from_secs(3);
+/// By its answer a member learns that others came or went.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 fn millis(time: Duration) -> String {
     time.as_millis().clamp(1, 2_000_000_000).to_string()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use rdkafka::{Message as _, consumer::BaseConsumer};
+use rdkafka::{Message as _, consumer::BaseConsumer, producer::Producer as _};
 use tokio::sync::mpsc;
 
 use super::{
@@ -90,7 +90,7 @@ fn notes(outbox: &Outbox, topic: &Topic, consumer: &BaseConsumer<Quiet>) -> Resu
 
 fn count(outbox: &Outbox, topic: &str) -> Result<Option<u32>> {
     let timeout = outbox.options().connect_timeout;
-    let found = metadata(outbox.client(), outbox.trouble(), (Some(topic), "browse"), timeout)?;
+    let found = metadata(outbox.client().client(), outbox.trouble(), (Some(topic), "browse"), timeout)?;
     partitions(&found, topic, "browse")
 }
 

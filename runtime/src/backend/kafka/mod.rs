@@ -57,6 +57,7 @@ use std::{
 use rdkafka::{
     config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _},
+    producer::Producer as _,
 };
 
 pub use self::config::{Compression, Kafka, OnGap, Protocol, Provision, Sasl};
@@ -167,7 +168,8 @@ impl Backend for KafkaBackend {
             let (plan, starts) = (plan.clone(), self.starts.clone());
             off("provision", move || {
                 let options = outbox.options();
-                let (topics, begun) = topology::provision(options, &plan, outbox.client(), outbox.trouble())?;
+                let (topics, begun) =
+                    topology::provision(options, &plan, outbox.client().client(), outbox.trouble())?;
                 outbox.learn(topics);
                 let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
                 for (group, start) in begun {
@@ -216,7 +218,7 @@ impl Backend for KafkaBackend {
     }
 
     fn browse<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<BoxStream<Result<Delivery>>>> {
-        Box::pin(async move { letters::browse(self.open_outbox("browse")?, topic) })
+        Box::pin(async move { letters::browse(self.outbox("browse")?, topic) })
     }
 
     fn discard<'a>(&'a self, topic: &'a Topic, letters: &'a [Delivery]) -> BoxFuture<'a, Result<()>> {

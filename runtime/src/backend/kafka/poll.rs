@@ -9,7 +9,7 @@ use std::{
 
 use rdkafka::{
     Message as _, Offset, Timestamp, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
     message::BorrowedMessage,
     types::RDKafkaErrorCode as Code,
@@ -221,12 +221,32 @@ impl Poller {
             state.lose(&[number]);
             state.begin(number, Ledger::new(low, Record::default(), None));
             drop(state);
-            let offset = Offset::Offset(i64::try_from(low).unwrap_or(i64::MAX));
-            if let Err(failure) = self.consumer.seek(&topic, partition, offset, context.options.timeout) {
+            if let Err(failure) = self.go_on_from(&topic, partition, low) {
                 context.fail_if_fatal(&failure);
             }
             self.share.wakers.wake();
         }
+    }
+
+    /// Reads a partition from another place. One whose offset was out of range is not read any more, and cannot be
+    /// sought in, so that it is assigned anew.
+    fn go_on_from(&self, topic: &str, partition: i32, low: u64) -> KafkaResult<()> {
+        let at = |offset: u64| Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, at(low))?;
+        if self.instance.is_some()
+            || matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+        {
+            self.consumer.incremental_unassign(&list)?;
+            return self.consumer.incremental_assign(&list);
+        }
+        let state = self.share.lock();
+        let others = state.in_stage(Stage::Ours).into_iter().map(|number| &state.parts[number as usize]);
+        for part in others.filter(|part| part.topic.as_str() != topic || part.number != partition) {
+            list.add_partition_offset(&part.topic, part.number, at(part.fetched))?;
+        }
+        drop(state);
+        self.consumer.assign(&list)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -11,7 +11,6 @@ use std::{
 
 use rdkafka::{
     ClientContext, Message as _, Timestamp,
-    client::Client,
     config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
     error::KafkaError,
     message::DeliveryResult,
@@ -39,35 +38,48 @@ use crate::{
 
 /// The publishing side of one connection.
 pub(super) struct Outbox {
-    producer: ThreadedProducer<Reports>,
+    /// Another one where the client had to give up.
+    producer: RwLock<Arc<Client>>,
+    signals: Arc<Signals>,
     options: Arc<Kafka>,
     window: Arc<Window>,
     /// The topics that are there, with their partitions.
     topics: RwLock<HashMap<String, u32>>,
-    closed: AtomicBool,
     /// Whether everything is answered, when it is over.
     end: watch::Sender<Option<bool>>,
 }
 
+pub(super) type Client = ThreadedProducer<Reports>;
+
 /// What the client calls back, on its own thread.
-pub(super) struct Reports {
+pub(super) struct Reports(Arc<Signals>);
+
+struct Signals {
     window: Arc<Window>,
     clock: Arc<Clock>,
     trouble: Trouble,
+    /// The client gave up: idempotence is at an end, and nothing can be sent by it any more.
+    gave_up: AtomicBool,
+    /// What it threw away, to be answered when it has said why.
+    orphans: Mutex<Vec<(Arc<Pending>, String, bool)>>,
+    closed: AtomicBool,
 }
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if message.contains("SSL handshake failed") || message.contains("authentication") {
             let kind = if message.contains("SSL") { ErrorKind::Connect } else { ErrorKind::Authentication };
-            self.trouble.note(kind, message.to_owned());
+            self.0.trouble.note(kind, message.to_owned());
         }
         log(level, facility, message);
     }
 
     fn error(&self, failure: KafkaError, reason: &str) {
-        let kind = failure.rdkafka_error_code().map_or(ErrorKind::Connect, kind_of);
-        self.trouble.note(kind, reason.to_owned());
+        let code = failure.rdkafka_error_code();
+        self.0.trouble.note(code.map_or(ErrorKind::Connect, kind_of), reason.to_owned());
+        if code == Some(Code::Fatal) || code.map(kind_of) == Some(ErrorKind::Fatal) {
+            self.0.gave_up.store(true, Ordering::Release);
+        }
         tracing::debug!(target: "typebus::kafka", %failure, "{reason}");
     }
 }
@@ -76,11 +88,21 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Arc<Pending>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Arc<Pending>) {
-        self.window.leave(pending.bytes);
+        let signals = &*self.0;
+        signals.window.leave(pending.bytes);
+        if let Err((failure, message)) = result
+            && let Some(code @ (Code::PurgeQueue | Code::PurgeInflight)) = failure.rdkafka_error_code()
+            && !signals.closed.load(Ordering::Acquire)
+        {
+            let orphan = (pending, message.topic().to_owned(), code == Code::PurgeInflight);
+            signals.orphans.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
+            signals.gave_up.store(true, Ordering::Release);
+            return signals.window.notify();
+        }
         pending.answer(match result {
             Ok(stored) => {
                 if let Timestamp::LogAppendTime(time) = stored.timestamp() {
-                    self.clock.note(time, now());
+                    signals.clock.note(time, now());
                 }
                 Ok(Confirmation {
                     partition: u32::try_from(stored.partition()).ok(),
@@ -139,14 +161,20 @@ impl Outbox {
     /// Makes the client; nothing is contacted yet.
     pub(super) fn open(options: &Arc<Kafka>, clock: &Arc<Clock>) -> Result<Arc<Self>> {
         let window = Arc::new(Window::new(options.window, options.window_bytes));
-        let reports = Reports { window: window.clone(), clock: clock.clone(), trouble: Trouble::default() };
-        let producer = ThreadedProducer::from_config_and_context(&options.producer(), reports);
+        let signals = Arc::new(Signals {
+            window: window.clone(),
+            clock: clock.clone(),
+            trouble: Trouble::default(),
+            gave_up: AtomicBool::new(false),
+            orphans: Mutex::default(),
+            closed: AtomicBool::new(false),
+        });
         let outbox = Arc::new(Self {
-            producer: created(producer, "connect")?,
+            producer: RwLock::new(made(options, &signals)?),
+            signals,
             options: options.clone(),
             window,
             topics: RwLock::default(),
-            closed: AtomicBool::new(false),
             end: watch::Sender::new(None),
         });
         let sending = outbox.clone();
@@ -158,25 +186,25 @@ impl Outbox {
         &self.options
     }
 
-    pub(super) fn client(&self) -> &Client<Reports> {
-        self.producer.client()
+    pub(super) fn client(&self) -> Arc<Client> {
+        self.producer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn trouble(&self) -> &Trouble {
-        &self.producer.context().trouble
+        &self.signals.trouble
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.signals.closed.load(Ordering::Relaxed)
     }
 
     /// Takes note of topics that are there.
     pub(super) fn learn(&self, topics: HashMap<String, u32>) {
-        self.topics.write().unwrap_or_else(std::sync::PoisonError::into_inner).extend(topics);
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).extend(topics);
     }
 
     fn partitions_of(&self, topic: &str) -> Option<u32> {
-        self.topics.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(topic).copied()
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
     }
 
     pub(super) fn publish(&self, outgoing: Outgoing) -> Publishing {
@@ -192,7 +220,8 @@ impl Outbox {
         }
         self.check(&outgoing)?;
         let pending = Arc::new(Pending::new(outgoing.message.size()));
-        let is_first = !self.window.waits.load(Ordering::Acquire);
+        let is_first =
+            !self.window.waits.load(Ordering::Acquire) && !self.signals.gave_up.load(Ordering::Relaxed);
         if is_first && self.window.has_room() && self.partitions_of(physical(&outgoing.topic)).is_some() {
             match self.send(&outgoing, &pending) {
                 Ok(()) => return Ok(pending),
@@ -248,10 +277,15 @@ impl Outbox {
             record = record.partition(self.existing(topic, partition)?);
         }
         self.window.enter(pending.bytes);
-        let Err((failure, _)) = self.producer.send(record) else { return Ok(()) };
+        let Err((failure, _)) = self.client().send(record) else { return Ok(()) };
         self.window.leave(pending.bytes);
         match failure.rdkafka_error_code() {
             Some(Code::QueueFull) => Err(Refusal::Full),
+            // In turn, by another client.
+            Some(Code::Fatal) => {
+                self.signals.gave_up.store(true, Ordering::Release);
+                Err(Refusal::Full)
+            }
             _ => {
                 self.forget(name, &failure);
                 Err(Refusal::Of(refused(&failure, topic)))
@@ -276,7 +310,7 @@ impl Outbox {
     /// A topic that is gone is looked for again next time.
     fn forget(&self, topic: &str, failure: &KafkaError) {
         if failure.rdkafka_error_code().map(kind_of) == Some(ErrorKind::Unroutable) {
-            self.topics.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(topic);
+            self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
         }
     }
 
@@ -285,6 +319,11 @@ impl Outbox {
         let mut deadline = None;
         let mut queue = self.window.queue();
         loop {
+            if self.signals.gave_up.load(Ordering::Acquire) {
+                drop(queue);
+                self.renew();
+                queue = self.window.queue();
+            }
             if let Some(first) = queue.waiting.pop_front() {
                 drop(queue);
                 let blocked = self.send_next(first);
@@ -303,11 +342,43 @@ impl Outbox {
                 }
                 queue = self.window.wait(queue, NAP / 10);
             } else {
-                queue = self.window.wait(queue, NAP * 10);
+                queue = self.window.wait(queue, NAP);
             }
         }
         drop(queue);
         self.end.send_replace(Some(self.window.is_empty()));
+    }
+
+    /// Answers what the client threw away, and makes another one.
+    fn renew(&self) {
+        let why = self.client().client().fatal_error();
+        let orphans =
+            std::mem::take(&mut *self.signals.orphans.lock().unwrap_or_else(PoisonError::into_inner));
+        for (pending, topic, may_be_stored) in orphans {
+            let (kind, reason) = match &why {
+                Some((code, reason)) if kind_of(*code) == ErrorKind::Permission => {
+                    (ErrorKind::Permission, format!("{reason}; the user needs an ACL to write"))
+                }
+                Some((_, reason)) => (ErrorKind::Connect, reason.clone()),
+                None => (ErrorKind::Connect, "the client gave up".to_owned()),
+            };
+            let refusal = error(kind, "publish", format!("topic `{topic}`: {reason}"));
+            pending.answer(Err(if may_be_stored { refusal.with_unknown_outcome() } else { refusal }));
+        }
+        match made(&self.options, &self.signals) {
+            Ok(client) => {
+                let old = std::mem::replace(
+                    &mut *self.producer.write().unwrap_or_else(PoisonError::into_inner),
+                    client,
+                );
+                drop(old);
+                self.signals.gave_up.store(false, Ordering::Release);
+                tracing::warn!(target: "typebus::kafka", "the client gave up, and another one goes on");
+            }
+            Err(failure) => {
+                tracing::warn!(target: "typebus::kafka", %failure, "there is no other client yet")
+            }
+        }
     }
 
     /// Sends one that waited, or gives it back where there is no room for it.
@@ -341,13 +412,14 @@ impl Outbox {
     /// Looks for a topic, and creates it where that is wanted.
     fn find(&self, name: &str) -> Result<()> {
         let options = &*self.options;
+        let client = self.client();
         let ask =
-            || metadata(self.client(), self.trouble(), (Some(name), "publish"), options.connect_timeout);
+            || metadata(client.client(), self.trouble(), (Some(name), "publish"), options.connect_timeout);
         let mut count = partitions(&ask()?, name, "publish")?;
         if count.is_none() && options.provision == Provision::Create {
             let wanted = Wanted::of(options, name);
             create(options, &[&wanted])?;
-            let found = await_topics(options, &[&wanted], self.client(), self.trouble())?;
+            let found = await_topics(options, &[&wanted], client.client(), self.trouble())?;
             count = partitions(&found, name, "publish")?;
         }
         let count = count.ok_or_else(|| unroutable(name))?;
@@ -357,7 +429,7 @@ impl Outbox {
 
     /// Takes nothing more, and ends when everything is answered.
     pub(super) fn stop(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+        self.signals.closed.store(true, Ordering::Relaxed);
         self.window.queue().closing = true;
         self.window.notify();
     }
@@ -373,6 +445,11 @@ impl Outbox {
                 .with_unknown_outcome()),
         }
     }
+}
+
+fn made(options: &Kafka, signals: &Arc<Signals>) -> Result<Arc<Client>> {
+    let client = Client::from_config_and_context(&options.producer(), Reports(signals.clone()));
+    created(client, "connect").map(Arc::new)
 }
 
 /// Why a message was not handed over.

@@ -59,6 +59,19 @@ pub(super) fn scratch(options: &Kafka, group: &str, operation: &'static str) -> 
     created(BaseConsumer::from_config_and_context(&options.scratch(group), Quiet), operation)
 }
 
+/// Why something failed: a question to which nobody answers times out, and why nobody does is told beside.
+pub(super) fn why(consumer: &BaseConsumer<Quiet>, failure: KafkaError) -> KafkaError {
+    for _ in 0..20 {
+        if let Some(Err(reason)) = consumer.poll(Duration::ZERO)
+            && let Some(kind) = reason.rdkafka_error_code().map(kind_of)
+            && matches!(kind, ErrorKind::Permission | ErrorKind::Authentication)
+        {
+            return reason;
+        }
+    }
+    failure
+}
+
 /// What a partition holds now: from its beginning up to `high`, message by message, until `take` has enough.
 pub(super) fn read(
     consumer: &BaseConsumer<Quiet>,

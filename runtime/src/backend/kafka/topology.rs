@@ -26,7 +26,7 @@ use super::{
     names::{collide, discarded, group_of, physical},
     rebalance::unsigned,
     record::Record,
-    scratch::scratch,
+    scratch::{scratch, why},
 };
 use crate::{
     backend::{Plan, Start, Subscription},
@@ -308,7 +308,7 @@ fn resolve(
     }
     let consumer = scratch(options, &group, "provision")?;
     let what = format!("group `{group}`");
-    let failed = |failure| of_client(&failure, "provision", &what);
+    let failed = |failure| of_client(&why(&consumer, failure), "provision", &what);
     if subscription.instance.is_some() {
         return all
             .into_iter()
