@@ -608,7 +608,8 @@ impl Letterhead {
     }
 }
 
-fn wire_attribute(name: &[u8]) -> Option<Attribute> {
+/// The attribute that a header of others is, whatever its prefix.
+pub(crate) fn wire_attribute(name: &[u8]) -> Option<Attribute> {
     const PREFIXES: [&[u8]; 4] = [b"ce_", b"ce-", b"cloudevents:", b"cloudevents_"];
     let lower = name.to_ascii_lowercase();
     match lower.as_slice() {

@@ -14,6 +14,7 @@ use crate::shell::Tests;
 pub(crate) struct Report {
     steps: Vec<Line>,
     tests: Tests,
+    notes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,11 @@ impl Report {
         self.steps.push(Line { name, failure, took });
     }
 
+    /// What it was run with.
+    pub(crate) fn note(&mut self, notes: Vec<String>) {
+        self.notes.extend(notes);
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.steps.iter().all(|step| step.failure.is_none())
     }
@@ -67,6 +73,9 @@ impl fmt::Display for Report {
         let all = if self.is_success() { "ok" } else { "FAILED" };
         line(f, "all", all, self.steps.iter().map(|step| step.took).sum())?;
         writeln!(f)?;
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
         for Line { name, failure, .. } in &self.steps {
             let first = failure.as_deref().and_then(|failure| failure.lines().next());
             first.map_or(Ok(()), |first| writeln!(f, "{name} failed: {first}"))?;
@@ -92,6 +101,14 @@ mod tests {
         let report = report([Ok(Tests::default()), Ok(Tests::default()), Ok(Tests { passed: 7, failed: 0 })]);
         assert!(report.is_success());
         assert_eq!(report.to_string().lines().last(), Some("7 passed, 0 failed"));
+    }
+
+    #[test]
+    fn what_it_ran_with_stands_below_the_table() {
+        let mut report =
+            report([Ok(Tests::default()), Ok(Tests::default()), Ok(Tests { passed: 7, failed: 0 })]);
+        report.note(vec!["nats 2.15.1".to_owned()]);
+        assert!(report.to_string().ends_with("\n\nnats 2.15.1\n7 passed, 0 failed"), "{report}");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::{
     ffi::OsStr,
     fmt,
     io::{self, BufRead, BufReader, Write},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -114,6 +115,12 @@ impl Call {
     pub(crate) fn works(mut self) -> bool {
         let status = self.0.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
+    }
+
+    /// Starts it, unseen, in a process group of its own; its stdin ends when we do.
+    pub(crate) fn until_we_end(mut self) -> Result<Child> {
+        self.0.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.0.spawn().with_context(|| format!("cannot run `{self}`"))
     }
 
     fn announce(&self) {

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
+use typebus_servers::Broker;
 
 use crate::{
     arrows, examples, fuzz, hello, package,
     shell::{Shell, Tests},
+    supply::{Server, Supply},
     tools, webhooks,
 };
 
@@ -22,6 +24,10 @@ pub(crate) enum Step {
     Docs,
     /// Unit, property, behaviour, compile-fail, example and doc tests, and the table of trial by backend
     Test,
+    /// The servers that tests use start, die, come back and refuse as they should; needs servers
+    Servers,
+    /// What is promised of each broker, on a real one: the table of trial by backend again, and what is one broker's own
+    Brokers,
     /// What threads share holds in every order in which they may meet
     Loom,
     /// Whatever others write ends as is promised: some thousand inputs for each decoder
@@ -53,29 +59,57 @@ impl Step {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
+    /// Whether `--memory` leaves it out.
+    pub(crate) const fn needs_servers(self) -> bool {
+        matches!(self, Self::Servers | Self::Brokers)
+    }
+
     /// Runs it; `Tests` are what a test runner counted.
-    pub(crate) fn run(self, shell: &Shell, options: Options) -> Result<Tests> {
+    pub(crate) fn run(self, shell: &Shell, options: Options, supply: &mut Supply) -> Result<Tests> {
         match self {
             Self::Fmt => shell.cargo(["fmt", "--all", "--check"]).run()?,
             Self::Arrows => arrows::check(shell.root())?,
             Self::Clippy => {
+                typebus_servers::kafka_build()?;
                 let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 shell.cargo(all).run()?;
                 // None is what `hello` is built with; each alone and all together are what others choose.
-                let one_by_one =
-                    ["anyhow", "cbor", "metrics", "msgpack", "opentelemetry", "redb", "test", "toml"];
+                let one_by_one = [
+                    "anyhow",
+                    "cbor",
+                    "kafka",
+                    "metrics",
+                    "msgpack",
+                    "nats",
+                    "opentelemetry",
+                    "rabbitmq",
+                    "redb",
+                    "test",
+                    "toml",
+                ];
                 for feature in one_by_one {
                     let alone = ["clippy", "--quiet", "-p", "typebus", "--lib", "--features", feature];
                     shell.cargo(alone).args(["--", "-D", "warnings"]).run()?;
                 }
-                let every = ["clippy", "-p", "typebus", "--all-targets", "--all-features"];
+                let every =
+                    ["clippy", "-p", "typebus", "-p", "typebus-tests", "--all-targets", "--all-features"];
                 shell.cargo(every).args(["--", "-D", "warnings"]).run()?;
             }
             Self::Docs => {
+                typebus_servers::kafka_build()?;
                 let doc = shell.cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
                 doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
             }
-            Self::Test => return shell.cargo(["test", "--workspace", "--no-fail-fast"]).run_tests(),
+            Self::Test => {
+                // What needs servers has steps of its own.
+                let without = ["test", "--workspace", "--exclude", "typebus-servers", "--no-fail-fast"];
+                return shell.cargo(without).run_tests();
+            }
+            Self::Servers => {
+                let test = shell.cargo(["test", "-p", "typebus-servers", "--no-fail-fast", "--"]);
+                return test.args(skip(supply.brokers())).run_tests();
+            }
+            Self::Brokers => return test_brokers(shell, supply),
             Self::Loom => {
                 let test = shell.cargo(["test", "-p", "typebus", "--lib", "--release", "loom_"]);
                 return test.env("RUSTFLAGS", "--cfg typebus_loom").run_tests();
@@ -85,7 +119,7 @@ impl Step {
             Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Counts => {
-                tools::valgrind(shell)?;
+                tools::valgrind()?;
                 shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;
             }
             Self::Package => package::check(shell)?,
@@ -96,5 +130,40 @@ impl Step {
             }
         }
         Ok(Tests::default())
+    }
+}
+
+/// The tests on real servers, of the brokers that were asked for.
+fn test_brokers(shell: &Shell, supply: &mut Supply) -> Result<Tests> {
+    let names: Vec<_> = supply.brokers().iter().map(|broker| broker.name()).collect();
+    if supply.brokers().contains(&Broker::Kafka) {
+        typebus_servers::kafka_build()?;
+    }
+    let features = names.join(",");
+    let test = |args: &[&str]| {
+        let test =
+            shell.cargo(["test", "-p", "typebus-tests", "--features", &features, "--test", "conformance"]);
+        test.args(names.iter().flat_map(|name| ["--test", name])).args(args.iter().copied())
+    };
+    // Servers that wait for a compiler are in its way.
+    test(&["--no-run"]).run()?;
+    let variables = supply.servers(shell)?.iter().filter_map(Server::variable);
+    variables.fold(test(&["--no-fail-fast"]), |test, (name, url)| test.env(name, url)).run_tests()
+}
+
+/// What the test runner is told about brokers that nobody asked for: the tests of one have its name in theirs.
+fn skip(brokers: &[Broker]) -> impl Iterator<Item = &'static str> {
+    let others = Broker::ALL.into_iter().filter(|broker| !brokers.contains(broker));
+    others.flat_map(|broker| ["--skip", broker.name()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_tests_of_brokers_that_were_not_asked_for_are_left_out() {
+        assert_eq!(skip(&Broker::ALL).count(), 0);
+        assert_eq!(skip(&[Broker::Nats]).collect::<Vec<_>>(), ["--skip", "kafka", "--skip", "rabbitmq"]);
     }
 }

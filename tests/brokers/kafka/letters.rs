@@ -2,7 +2,6 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use futures_core::Stream as _;
 use tokio::time::timeout;
 use typebus::backend::{Backend, Delivery, Outgoing, Plan, Sender};
 

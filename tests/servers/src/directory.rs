@@ -23,9 +23,11 @@ impl Directory {
         Ok(Self::Temporary(folder.context("cannot make a folder for the data of a server")?))
     }
 
-    pub(crate) fn kept(path: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self::Kept(path))
+    /// This one, or one that is gone when the server is.
+    pub(crate) fn of(name: &str, kept: Option<&Path>) -> Result<Self> {
+        let Some(path) = kept else { return Self::temporary(name) };
+        fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self::Kept(path.to_owned()))
     }
 
     pub(crate) fn path(&self) -> &Path {

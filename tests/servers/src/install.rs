@@ -83,6 +83,7 @@ pub(crate) fn rabbitmq() -> Result<PathBuf> {
     locked("apt", || {
         if installed().is_none() {
             apt(&["rabbitmq-server"])?;
+            stop_service("rabbitmq-server");
         }
         installed().context("the package rabbitmq-server has no /usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server")
     })
@@ -133,8 +134,8 @@ fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf>
     })
 }
 
-/// One process at a time.
-fn locked<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// One process at a time does what has this name.
+pub(crate) fn locked<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let cache = cache()?;
     fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let lock = File::create(cache.join(format!("{name}.lock")))?;
@@ -142,8 +143,11 @@ fn locked<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     work()
 }
 
-/// A program that the system's packages bring.
-fn need(program: &str, args: &[&str], package: &str) -> Result<()> {
+/// A program that the system's packages bring: apt installs it, for root.
+///
+/// # Errors
+/// It is missing and cannot be installed; it says how to get it.
+pub fn need(program: &str, args: &[&str], package: &str) -> Result<()> {
     if works(program, args) {
         return Ok(());
     }
@@ -168,17 +172,26 @@ fn apt(packages: &[&str]) -> Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "--quiet", "--quiet"])?;
-    // A service that a package would start is nothing that we would end.
     apt(&["install", "--yes", "--quiet", "--quiet", "--no-install-recommends"])
 }
 
+/// The package may have started a server of its own, which nobody has asked for. Where it has not, that is just as well.
+fn stop_service(name: &str) {
+    if Path::new("/run/systemd/system").exists() {
+        works("systemctl", &["disable", "--now", name]);
+    } else {
+        works("service", &[name, "stop"]);
+    }
+}
+
+/// Whether it can be run at all and says that all is well.
 fn works(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Its output comes where ours comes, and is there when it fails.
+/// Its output is shown when it fails.
 fn run(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}").replace('"', "");
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{shown}`"))?;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context as _, Result};
@@ -22,10 +22,6 @@ impl Log {
     pub(crate) fn open(&self) -> Result<File> {
         let file = File::options().create(true).append(true).open(&self.0);
         file.with_context(|| format!("cannot write {}", self.0.display()))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 
     pub(crate) fn text(&self) -> String {

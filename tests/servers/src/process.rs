@@ -69,15 +69,19 @@ impl Launch {
 
     /// Starts it, in a process group of its own, so that what a terminal sends to us does not reach it.
     ///
-    /// Unless it is to outlive us, it is killed when we end, in whatever way, and `temporary` is removed then.
-    pub(crate) fn spawn(&self, log: &Log, outlives_us: bool, temporary: Option<&Path>) -> Result<Process> {
+    /// Unless it is left, it is killed when we end, in whatever way, and `temporary` is removed then.
+    pub(crate) fn spawn(&self, log: &Log, temporary: Option<&Path>) -> Result<Process> {
         let file = log.open()?;
         let mut command = self.command();
         command.process_group(0).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
         let mut process = Process { child, leash: None };
-        if !outlives_us {
-            process.leash = Some(leash(process.id(), temporary)?);
+        match leash(process.id(), temporary) {
+            Ok(leash) => process.leash = Some(leash),
+            Err(error) => {
+                process.kill()?;
+                return Err(error);
+            }
         }
         Ok(process)
     }
@@ -148,4 +152,35 @@ fn leash(id: u32, temporary: Option<&Path>) -> Result<Child> {
     command.args(["-c", script, "sh", &id.to_string()]).arg(temporary.unwrap_or_else(|| Path::new("")));
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().context("cannot run sh")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(log: &Log, folder: &Path, temporary: Option<&Path>) -> Process {
+        Launch::new("sleep", folder).args(["1000"]).spawn(log, temporary).unwrap()
+    }
+
+    #[test]
+    fn what_we_started_ends_with_us_and_its_data_too() {
+        let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut process = sleeper(&Log::new(folder.path().join("log")), folder.path(), Some(data.path()));
+        assert!(!process.wait(Duration::ZERO).unwrap());
+        // When we end, in whatever way, this is what the system does.
+        let mut leash = process.leash.take().unwrap();
+        drop(leash.stdin.take());
+        assert!(process.wait(Duration::from_secs(20)).unwrap());
+        leash.wait().unwrap();
+        assert!(!data.path().exists());
+    }
+
+    #[test]
+    fn what_is_left_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = sleeper(&Log::new(folder.path().join("log")), folder.path(), None);
+        let id = Pid::from_child(&process.child);
+        process.leave();
+        kill_process(id, Signal::KILL).unwrap();
+    }
 }

@@ -32,7 +32,6 @@ pub struct Server {
     ready: Box<dyn Fn() -> Result<()> + Send + Sync>,
     log: Log,
     process: Mutex<Option<Process>>,
-    outlives_us: bool,
     // Dropped last.
     directory: Directory,
 }
@@ -45,9 +44,8 @@ impl Server {
         ready: impl Fn() -> Result<()> + Send + Sync + 'static,
     ) -> Self {
         let log = Log::new(directory.path().join("log"));
-        let outlives_us = matches!(directory, Directory::Kept(_));
         let process = Mutex::default();
-        Self { name: name.into(), launch, ready: Box::new(ready), log, process, outlives_us, directory }
+        Self { name: name.into(), launch, ready: Box::new(ready), log, process, directory }
     }
 
     /// Ends it in an orderly way: SIGTERM. It returns when the process is gone.
@@ -144,7 +142,7 @@ impl Server {
 
     /// Starts the process, and does not wait for it.
     pub(crate) fn launch(&self) -> Result<()> {
-        let process = self.launch.spawn(&self.log, self.outlives_us, self.directory.temporary_path())?;
+        let process = self.launch.spawn(&self.log, self.directory.temporary_path())?;
         *self.process() = Some(process);
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Each server starts, is killed, and comes back on its data.
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 use typebus_servers::{Kafka, Nats, RabbitMq, Server};
 

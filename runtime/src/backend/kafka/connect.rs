@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -274,12 +274,12 @@ pub(super) async fn off<T: Send + 'static>(
 }
 
 /// Starts a thread.
-pub(super) fn spawn(operation: &'static str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+pub(super) fn spawn(operation: &'static str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let builder = thread::Builder::new().name(format!("kafka {operation}"));
     let failed = |failure: std::io::Error| -> Error {
         error(ErrorKind::Connect, operation, "no thread can be started").because(failure)
     };
-    builder.spawn(work).map(|_| ()).map_err(failed)
+    builder.spawn(work).map_err(failed)
 }
 
 /// Makes a client of these options.

@@ -265,9 +265,16 @@ fn start(
             Some(Instance::begin(&subscription.filter, options.refresh, starts, (&consumer, &share))?)
         }
     };
+    let consumer = Arc::new(consumer);
+    let committer = consumer.clone();
+    let committing = spawn("commit", move || {
+        let context = committer.context();
+        context.committer.run(&committer, |failure| context.fail_if_fatal(failure));
+    })?;
     let limits = subscription.limits;
     let poller = Poller {
         consumer,
+        committing,
         share,
         clock,
         instance,
@@ -278,7 +285,7 @@ fn start(
         paused: false,
         paused_at: 0,
     };
-    spawn("consume", move || poller.run())
+    spawn("consume", move || poller.run()).map(|_| ())
 }
 
 impl Drop for KafkaBackend {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, atomic::Ordering},
+    thread::JoinHandle,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,7 +18,7 @@ use rdkafka::{
 use super::{
     clock::Clock,
     config::OnGap,
-    errors::{error, of_client},
+    errors::{error, kind_of, of_client},
     instance::Instance,
     ledger::Ledger,
     rebalance::{Pulled, Watch, unsigned},
@@ -32,7 +33,9 @@ use crate::{
 
 /// One client, and what is around it.
 pub(super) struct Poller {
-    pub(super) consumer: BaseConsumer<Watch>,
+    pub(super) consumer: Arc<BaseConsumer<Watch>>,
+    /// It commits, and ends before the client does.
+    pub(super) committing: JoinHandle<()>,
     pub(super) share: Arc<Share>,
     pub(super) clock: Arc<Clock>,
     /// Only for a subscription of one instance.
@@ -63,8 +66,8 @@ impl Poller {
             if end != End::None {
                 break end;
             }
-            let next = self.commit();
             let pulled = self.pull();
+            let next = self.commit();
             self.watch_room();
             if let Some(instance) = &mut self.instance {
                 instance.look_for_more(&self.consumer, &self.share);
@@ -73,12 +76,28 @@ impl Poller {
                 self.share.bell.wait(next.unwrap_or(NAP).min(NAP));
             }
         };
-        let Self { consumer, share, .. } = self;
+        let Self { consumer, committing, share, .. } = self;
         let answer = if end == End::Close { flush(&consumer, &share) } else { Ok(()) };
-        // Leaving the group may take a while, and is over when this returns.
-        drop(consumer);
-        share.lock().closed = Some(answer);
-        share.wakers.wake();
+        // Leaving the group takes a moment, and whoever is next waits for it. Where not even a commit got through it
+        // may take long, and nobody is to wait.
+        let failed = answer.is_err();
+        let tell = |answer| {
+            share.lock().closed = Some(answer);
+            share.wakers.wake();
+        };
+        let leave = || {
+            consumer.context().committer.stop();
+            // It panics only where we do.
+            let _ = committing.join();
+            drop(consumer);
+        };
+        if failed {
+            tell(answer);
+            leave();
+        } else {
+            leave();
+            tell(Ok(()));
+        }
     }
 
     /// Commits what is due, and says how long there is time until the next commit.
@@ -86,9 +105,7 @@ impl Poller {
         if self.instance.is_some() {
             return None;
         }
-        let committer = &self.consumer.context().committer;
-        committer.commit_records(&self.consumer);
-        committer.commit_if_due(&self.consumer)
+        self.consumer.context().committer.commit_if_due()
     }
 
     /// Takes what the client has, as far as there is room; `false` if there was nothing.
@@ -213,17 +230,35 @@ impl Poller {
     }
 }
 
-/// Makes everything settled durable.
+/// Makes everything settled durable. The client is polled meanwhile: a commit may have to wait for a rebalance, which
+/// waits for us.
 fn flush(consumer: &BaseConsumer<Watch>, share: &Share) -> Result<()> {
     let context = consumer.context();
-    let ours = share.lock().in_stage(Stage::Ours);
-    let answer = match context.is_forgetful() {
-        true => Ok(()),
-        false => context.committer.insist(consumer, &ours, 0, context.options.timeout),
-    };
-    answer.map_err(|failure| {
-        of_client(&failure, "close", "the last commit failed; what was settled may come again")
-    })
+    if context.is_forgetful() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + context.options.timeout;
+    let told = "the last commit failed; what was settled may come again";
+    loop {
+        let ours = share.lock().in_stage(Stage::Ours);
+        if ours.is_empty() {
+            return Ok(());
+        }
+        context.committer.begin(ours, 0);
+        while context.committer.is_waiting() {
+            if Instant::now() >= deadline {
+                return Err(error(ErrorKind::Timeout, "close", told));
+            }
+            // What it gives is not delivered any more.
+            drop(consumer.poll(Duration::from_millis(20)));
+        }
+        let Some(failure) = context.committer.take_failure() else { return Ok(()) };
+        let heals = failure.rdkafka_error_code().map(kind_of) == Some(ErrorKind::Connect);
+        if !heals || consumer.assignment_lost() || Instant::now() >= deadline {
+            return Err(of_client(&failure, "close", told));
+        }
+        drop(consumer.poll(Duration::from_millis(20)));
+    }
 }
 
 /// How long ago it was stored, for what the bus asks it of: messages that have headers of its own.

@@ -11,7 +11,7 @@ use std::{
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr as Event,
 };
@@ -87,13 +87,6 @@ impl ConsumerContext for Watch {
             tracing::warn!(target: "typebus::kafka", %failure, "a rebalance failed; the group tries again");
         }
         self.share.wakers.wake();
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        self.committer.answered(result.as_ref().map(|()| ()));
-        if let Err(failure) = &result {
-            self.fail_if_fatal(failure);
-        }
     }
 }
 
@@ -248,7 +241,7 @@ impl Watch {
             return;
         }
         // What still runs is taken away from it, and whoever is next must not think that it did harm.
-        if !lost && let Err(failure) = self.committer.commit(consumer, &gone, 0, CommitMode::Sync) {
+        if !lost && let Err(failure) = self.committer.commit(consumer, &gone, 0) {
             tracing::warn!(target: "typebus::kafka", %failure, "a commit failed; what was settled may come again");
         }
         let mut state = self.share.lock();

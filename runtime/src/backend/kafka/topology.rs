@@ -324,7 +324,8 @@ fn resolve(
     let new: Vec<_> = all.iter().zip(committed).filter(|(_, committed)| committed.is_none()).collect();
     let mut list = TopicPartitionList::new();
     for ((topic, partition), _) in &new {
-        let (low, high) = consumer.fetch_watermarks(topic, *partition, options.timeout).map_err(failed)?;
+        let ask = || consumer.fetch_watermarks(topic, *partition, options.timeout);
+        let (low, high) = with_patience(options, ask).map_err(failed)?;
         let latest = subscription.start == Some(Start::Latest) && is_new_group;
         let start = unsigned(if latest { high } else { low });
         add(&mut list, (topic, *partition), start, &Record::default()).map_err(failed)?;
@@ -354,7 +355,7 @@ fn commit_start<C: rdkafka::consumer::ConsumerContext>(
     }
 }
 
-/// A coordinator may be busy loading for a while.
+/// A coordinator may be busy loading for a while, and a topic that was just made may not be everywhere.
 fn with_patience<T>(
     options: &Kafka,
     mut ask: impl FnMut() -> rdkafka::error::KafkaResult<T>,
@@ -370,6 +371,9 @@ fn with_patience<T>(
                     | Code::NotCoordinator
                     | Code::WaitingForCoordinator
                     | Code::RebalanceInProgress
+                    | Code::NotLeaderForPartition
+                    | Code::LeaderNotAvailable
+                    | Code::UnknownTopicOrPartition
             )
         };
         let waits = answer.as_ref().is_err_and(|failure| failure.rdkafka_error_code().is_some_and(heals));

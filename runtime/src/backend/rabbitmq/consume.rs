@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{
     Core, caught_up,
     connect::Pace,
-    incarnation::Incarnation,
+    incarnation::{Incarnation, Loss},
     journal::{self, Entry, Verdicts},
 };
 use crate::{
@@ -34,7 +34,7 @@ pub(super) struct RabbitConsumer {
     state: State,
     generation: u32,
     pace: Pace,
-    /// Lives in a row that ended without an acknowledgement.
+    /// Lives in a row that ended by something unreadable, without an acknowledgement.
     deaths: u32,
     judge: Judge,
     /// What is known of deliveries that came again, by tag.
@@ -44,6 +44,7 @@ pub(super) struct RabbitConsumer {
     recorded: Option<String>,
     /// When the first settlement that waits is to be acknowledged.
     due: Option<Pin<Box<Sleep>>>,
+    glance: Pin<Box<Sleep>>,
     answers: Vec<String>,
 }
 
@@ -73,6 +74,8 @@ struct Suspect {
     is_recorded: bool,
 }
 
+/// How often it is looked for deliveries, whether or not there is news of them.
+const GLANCE: Duration = Duration::from_millis(250);
 /// After so many lives without an acknowledgement messages are taken one at a time.
 const DEATHS: u32 = 2;
 /// Acknowledgements after which one that takes one message at a time takes many again.
@@ -99,6 +102,7 @@ impl RabbitConsumer {
             recording: None,
             recorded: None,
             due: None,
+            glance: Box::pin(sleep(GLANCE)),
             answers: Vec::new(),
         })
     }
@@ -122,8 +126,12 @@ impl RabbitConsumer {
         }));
     }
 
-    fn lose(&mut self, cause: &crate::error::Error, acknowledged: u64) {
-        self.deaths = if acknowledged == 0 { self.deaths.saturating_add(1) } else { 0 };
+    fn lose(&mut self, Loss { cause, is_unreadable }: &Loss, acknowledged: u64) {
+        match (is_unreadable, acknowledged) {
+            (true, 0) => self.deaths = self.deaths.saturating_add(1),
+            (_, 0) => {}
+            _ => self.deaths = 0,
+        }
         let (group, filter) = (&self.subscription.group, &self.subscription.filter);
         tracing::warn!(%group, %filter, error = %cause, "the channel is lost; what was unsettled comes again");
         self.forget();
@@ -307,9 +315,12 @@ impl Consumer for RabbitConsumer {
                     Err(failed) => return Poll::Ready(Err(failed)),
                 },
                 State::Up(life) => {
-                    if let Err(cause) = life.drain(&self.subscription, cx) {
+                    while self.glance.as_mut().poll(cx).is_ready() {
+                        self.glance.as_mut().reset(Instant::now() + GLANCE);
+                    }
+                    if let Err(loss) = life.drain(&self.subscription, cx) {
                         let acknowledged = life.acknowledged;
-                        self.lose(&cause, acknowledged);
+                        self.lose(&loss, acknowledged);
                         return Poll::Ready(Ok(Intake::Lost(Partitions::All)));
                     }
                     self.keep_rhythm(cx);

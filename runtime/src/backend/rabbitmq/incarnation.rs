@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     backend::{Delivery, Message, Order, Subscription, Token, Topic},
-    error::{ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// A consumer on a channel of its own, on a connection of its own.
@@ -47,6 +47,13 @@ pub(super) struct Incarnation {
     markers: VecDeque<(u64, String)>,
     acks: Vec<Ack>,
     pub(super) acknowledged: u64,
+}
+
+/// Why a life ended.
+pub(super) struct Loss {
+    pub(super) cause: Error,
+    /// The client could not read what it got.
+    pub(super) is_unreadable: bool,
 }
 
 /// A delivery that nobody was given yet.
@@ -121,7 +128,7 @@ impl Incarnation {
     ///
     /// # Errors
     /// The channel is gone.
-    pub(super) fn drain(&mut self, subscription: &Subscription, cx: &mut Context<'_>) -> Result<()> {
+    pub(super) fn drain(&mut self, subscription: &Subscription, cx: &mut Context<'_>) -> Result<(), Loss> {
         loop {
             let mut polled = Pin::new(&mut self.deliveries).poll_next(cx);
             if polled.is_pending()
@@ -132,9 +139,13 @@ impl Incarnation {
             match polled {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Some(Ok(delivery))) => self.take(delivery, subscription),
-                Poll::Ready(Some(Err(cause))) => return Err(failure::of(&cause, "consume")),
+                Poll::Ready(Some(Err(cause))) => {
+                    let is_unreadable = matches!(cause.kind(), lapin::ErrorKind::ParsingError(_));
+                    return Err(Loss { cause: failure::of(&cause, "consume"), is_unreadable });
+                }
                 Poll::Ready(None) => {
-                    return Err(error(ErrorKind::Connect, "consume", "the server ended the consumer"));
+                    let cause = error(ErrorKind::Connect, "consume", "the server ended the consumer");
+                    return Err(Loss { cause, is_unreadable: false });
                 }
             }
         }

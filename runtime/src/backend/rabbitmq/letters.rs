@@ -51,14 +51,19 @@ pub(super) async fn browse(core: &Core, topic: &Topic) -> Result<BoxStream<Resul
 pub(super) async fn discard(core: &Core, topic: &Topic, letters: &[Delivery]) -> Result<()> {
     let _one = core.letters.lock().await;
     let mut wanted: HashSet<u64> = letters.iter().map(|letter| letter.token.position).collect();
+    let mut kept = false;
     let Some(mut drawer) = Box::pin(Drawer::open(core, core.names.letters(topic))).await? else {
         return Ok(());
     };
     drawer
         .each(|letter| match wanted.remove(&name_of(&letter)) {
-            true if wanted.is_empty() => Verdict::TakeLast,
+            // What is handed back goes behind what was handed back before, so that either all is, or nothing.
+            true if wanted.is_empty() && !kept => Verdict::TakeLast,
             true => Verdict::Take,
-            false => Verdict::Keep,
+            false => {
+                kept = true;
+                Verdict::Keep
+            }
         })
         .await
 }

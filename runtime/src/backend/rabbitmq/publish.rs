@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use lapin::{
@@ -93,6 +94,9 @@ enum Line {
     Connecting(Pin<Box<dyn Future<Output = Result<(Link, Channel)>> + Send>>),
     Up(Link, Channel),
 }
+
+/// How often everything on its way is looked at, whether or not there is news.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// How many publishes are taken before others get their turn.
 const TURN: usize = 64;
@@ -315,10 +319,14 @@ impl Publisher {
         let flying = self.window.iter().find(|flight| !flight.given_up).map(|flight| flight.waiting.deadline);
         let next = flying.into_iter().chain(self.waiting.front().map(|waiting| waiting.deadline)).min();
         let Some(next) = next else { return };
-        if self.timer.deadline() != next {
+        let glance = (!self.window.is_empty()).then(|| now + GLANCE);
+        let next = glance.map_or(next, |glance| next.min(glance));
+        if self.timer.deadline() > next || self.timer.is_elapsed() {
             self.timer.as_mut().reset(next);
         }
         if self.timer.as_mut().poll(cx).is_ready() {
+            self.window.iter().for_each(|flight| flight.bell.ring());
+            tracing::debug!("no news for a while of what is on its way");
             cx.waker().wake_by_ref();
         }
     }
@@ -397,6 +405,10 @@ impl Bell {
         Self { rang: AtomicBool::new(false), owner: owner.clone() }
     }
 
+    fn ring(&self) {
+        self.rang.store(true, Ordering::Release);
+    }
+
     fn rang(&self) -> bool {
         self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::AcqRel)
     }
@@ -408,7 +420,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
+        self.ring();
         self.owner.wake_by_ref();
     }
 }

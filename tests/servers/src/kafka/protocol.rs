@@ -2,17 +2,18 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpStream},
-    time::Duration,
+    net::TcpStream,
 };
 
 use anyhow::{Context as _, Result, bail};
 
-/// How long one question may take.
-const ANSWER: Duration = Duration::from_secs(5);
+use crate::ask;
 
+// Which question, and in which version of its form.
 const METADATA: (i16, i16) = (3, 1);
 const API_VERSIONS: (i16, i16) = (18, 3);
+const CREATE_TOPICS: (i16, i16) = (19, 2);
+const CREATE_ACLS: (i16, i16) = (30, 1);
 
 /// A connection without TLS or credentials.
 #[derive(Debug)]
@@ -27,19 +28,69 @@ struct Request(Vec<u8>);
 struct Answer<'a>(&'a [u8]);
 
 impl Client {
-    pub(super) fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        Ok(Self(stream))
+    pub(super) fn connect(address: &str) -> Result<Self> {
+        ask::connect(address).map(Self)
     }
 
-    /// Whether as many nodes belong to the cluster.
-    pub(super) fn ready(&mut self, nodes: usize) -> Result<()> {
+    /// Whether these nodes belong to the cluster.
+    pub(super) fn knows(&mut self, nodes: &[i32]) -> Result<()> {
         // No topic.
         let bytes = self.ask(METADATA, Request::default().i32(0))?;
-        let known = Answer(&bytes).i32()?;
-        if usize::try_from(known)? < nodes {
-            bail!("the node knows {known} of {nodes}");
+        let known = Answer(&bytes).nodes()?;
+        if let Some(missing) = nodes.iter().find(|id| !known.contains(id)) {
+            bail!("Kafka knows the nodes {known:?}, and not {missing}");
+        }
+        Ok(())
+    }
+
+    /// The node that leads a partition, if one does. It is an error if there is no such partition.
+    pub(super) fn leader(&mut self, topic: &str, partition: i32) -> Result<Option<i32>> {
+        let bytes = self.ask(METADATA, Request::default().i32(1).text(topic))?;
+        let mut answer = Answer(&bytes);
+        answer.nodes()?;
+        let (_controller, _topics) = (answer.i32()?, answer.i32()?);
+        let error = answer.i16()?;
+        let (_name, _is_internal) = (answer.text()?, answer.take(1)?);
+        if error != 0 {
+            bail!("Kafka answers with error {error} when it is asked for {topic}");
+        }
+        for _ in 0..answer.i32()? {
+            let (_error, number, leader) = (answer.i16()?, answer.i32()?, answer.i32()?);
+            // The replicas, and those of them that are in sync.
+            for _ in 0..2 {
+                let count = usize::try_from(answer.i32()?)?;
+                answer.take(count * 4)?;
+            }
+            if number == partition {
+                return Ok((leader >= 0).then_some(leader));
+            }
+        }
+        bail!("{topic} has no partition {partition}")
+    }
+
+    pub(super) fn create_topic(&mut self, topic: &str, partitions: i32, replicas: i16) -> Result<()> {
+        // One topic, without assignments and options; how long it may take; not just a trial.
+        let request = Request::default().i32(1).text(topic).i32(partitions).i16(replicas).i32(0).i32(0);
+        let bytes = self.ask(CREATE_TOPICS, request.i32(10_000).u8(0))?;
+        let mut answer = Answer(&bytes);
+        let (_throttled, _topics, _name, error) =
+            (answer.i32()?, answer.i32()?, answer.text()?, answer.i16()?);
+        if error != 0 {
+            bail!("Kafka does not make {topic}: error {error}, {}", answer.text().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// One right of one user, from anywhere, on everything of this kind whose name begins so.
+    pub(super) fn allow(&mut self, user: &str, kind: u8, prefix: &str, operation: u8) -> Result<()> {
+        // The names are prefixes (4), and it is allowed (3) rather than denied.
+        let request = Request::default().i32(1).u8(kind).text(prefix).u8(4);
+        let request = request.text(&format!("User:{user}")).text("*").u8(operation).u8(3);
+        let bytes = self.ask(CREATE_ACLS, request)?;
+        let mut answer = Answer(&bytes);
+        let (_throttled, _rights, error) = (answer.i32()?, answer.i32()?, answer.i16()?);
+        if error != 0 {
+            bail!("Kafka does not allow that: error {error}, {}", answer.text().unwrap_or_default());
         }
         Ok(())
     }
@@ -146,6 +197,22 @@ impl<'a> Answer<'a> {
         Ok(i32::from_be_bytes(self.take(4)?.try_into()?))
     }
 
+    /// Empty where there is none.
+    fn text(&mut self) -> Result<String> {
+        let length = usize::try_from(self.i16()?).unwrap_or_default();
+        Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
+    }
+
+    /// The ids of the nodes, with which an answer about metadata begins.
+    fn nodes(&mut self) -> Result<Vec<i32>> {
+        let mut ids = Vec::new();
+        for _ in 0..self.i32()? {
+            ids.push(self.i32()?);
+            let (_host, _port, _rack) = (self.text()?, self.i32()?, self.text()?);
+        }
+        Ok(ids)
+    }
+
     fn varint(&mut self) -> Result<usize> {
         let mut value = 0;
         for shift in (0..32).step_by(7) {
@@ -163,10 +230,10 @@ impl<'a> Answer<'a> {
         Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
     }
 
-    fn tagged(&mut self, mut read: impl FnMut(usize, Answer<'a>) -> Result<()>) -> Result<()> {
+    fn tagged(&mut self, mut read: impl FnMut(usize, Self) -> Result<()>) -> Result<()> {
         for _ in 0..self.varint()? {
             let (tag, length) = (self.varint()?, self.varint()?);
-            read(tag, Answer(self.take(length)?))?;
+            read(tag, Self(self.take(length)?))?;
         }
         Ok(())
     }

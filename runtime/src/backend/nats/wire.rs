@@ -1,0 +1,318 @@
+//! Messages as NATS carries them: CloudEvents attributes as `ce-` headers, values as text in one line each.
+//!
+//! The binding of CloudEvents encodes the values of attributes by percent. Values of other headers are written as they
+//! are; where a line cannot hold one it is encoded too, and [`ENCODED`] names the header.
+
+use std::borrow::Cow;
+
+use async_nats::HeaderMap;
+
+use super::failure::error;
+use crate::{
+    backend::{Attribute, Header, Message, MessageBuilder, Sender},
+    error::{Error, ErrorKind, Result},
+    message::wire_attribute,
+};
+
+/// The key of a message, where `ce-partitionkey` cannot be it.
+const KEY: &str = "typebus-key";
+/// The names of headers whose values are encoded though the binding does not say so, separated by commas.
+const ENCODED: &str = "typebus-encoded";
+/// The same for headers whose names are encoded too.
+const NAMED: &str = "typebus-named";
+/// In how many milliseconds from its storing it expires, since the server counts whole seconds.
+pub(super) const EXPIRES: &str = "typebus-expires";
+/// How many milliseconds it waited before it was stored.
+pub(super) const DELAYED: &str = "typebus-delayed";
+/// What the names of the server's own headers begin with.
+const SERVERS: &[u8] = b"nats-";
+
+/// The headers of a message on its way out.
+///
+/// # Errors
+/// `InvalidHeader`: a name or a value cannot be carried. A dead letter's always can.
+pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    let (mut encoded, mut named) = (String::new(), String::new());
+    let mut told = false;
+    for header in message.headers() {
+        match header {
+            Header::Attribute(attribute, value) => {
+                told |= attribute == Attribute::PartitionKey;
+                let name = attribute.name();
+                match attribute {
+                    // Others look for these without a prefix.
+                    Attribute::TraceParent | Attribute::TraceState if fits(value).is_some() => {
+                        map.append(name, fits(value).unwrap_or_default());
+                    }
+                    _ => map.append(format!("ce-{name}"), encode(value)),
+                }
+            }
+            Header::Plain(name, value) => {
+                let is_ours = sender == Sender::DeadLetter;
+                let name = match name_of(name) {
+                    Some(name) => Cow::Borrowed(name),
+                    None if is_ours => {
+                        let name = encode(name);
+                        list(&mut named, &name);
+                        Cow::Owned(name)
+                    }
+                    None => return Err(refuse(name, "needs a name of visible ASCII without a colon; rename it")),
+                };
+                if name.as_bytes().get(..SERVERS.len()).is_some_and(|it| it.eq_ignore_ascii_case(SERVERS)) {
+                    return Err(refuse(name.as_bytes(), "has a name of the server's own; rename it"));
+                }
+                match fits(value) {
+                    Some(value) => map.append(&*name, value),
+                    None if !is_ours && std::str::from_utf8(value).is_err() => {
+                        let why = "has a value that is not UTF-8, which the broker cannot carry; encode it";
+                        return Err(refuse(name.as_bytes(), why));
+                    }
+                    None => {
+                        list(&mut encoded, &name);
+                        map.append(&*name, encode(value));
+                    }
+                }
+            }
+        }
+    }
+    if let Some(key) = message.key() {
+        let is_text = !told && std::str::from_utf8(key).is_ok();
+        map.insert(if is_text { "ce-partitionkey" } else { KEY }, encode(key));
+    }
+    if !encoded.is_empty() {
+        map.insert(ENCODED, encoded);
+    }
+    if !named.is_empty() {
+        map.insert(NAMED, named);
+    }
+    Ok(map)
+}
+
+/// How many bytes the headers take in a message.
+pub(super) fn size(map: &HeaderMap) -> usize {
+    let lines = map.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values.iter().map(move |value| name.len() + value.as_str().len() + 4)
+    });
+    lines.sum::<usize>() + 14
+}
+
+/// A message as it arrived, from whomever.
+pub(super) fn message(map: Option<&HeaderMap>, payload: &[u8]) -> Message {
+    let mut lines: Vec<(&[u8], &[u8])> = Vec::new();
+    for (name, values) in map.into_iter().flat_map(HeaderMap::iter) {
+        let name: &str = name.as_ref();
+        lines.extend(values.iter().map(|value| (name.as_bytes(), value.as_str().as_bytes())));
+    }
+    assemble(lines, payload)
+}
+
+/// The same, of what the client cannot read: the block of headers as it is stored.
+pub(super) fn raw_message(block: &[u8], payload: &[u8]) -> Message {
+    let mut lines = Vec::new();
+    for line in block.split(|byte| *byte == b'\n').skip(1) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            lines.push((&line[..colon], line[colon + 1..].trim_ascii()));
+        }
+    }
+    assemble(lines, payload)
+}
+
+/// Whether the client can read this block of headers.
+pub(super) fn is_readable(block: &[u8]) -> bool {
+    let is_name = |name: &[u8]| name_of(name).is_some();
+    let is_line = |line: &[u8]| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.is_empty() || line.iter().position(|byte| *byte == b':').is_some_and(|colon| is_name(&line[..colon]))
+    };
+    std::str::from_utf8(block).is_ok() && block.split(|byte| *byte == b'\n').skip(1).all(is_line)
+}
+
+fn assemble<'a>(mut lines: Vec<(&'a [u8], &'a [u8])>, payload: &[u8]) -> Message {
+    let find = |lines: &[(&'a [u8], &'a [u8])], wanted: &str| {
+        lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| *value)
+    };
+    let (encoded, named) = (find(&lines, ENCODED), find(&lines, NAMED));
+    let mut builder = MessageBuilder::with_payload(payload);
+    let key = find(&lines, KEY);
+    let told = |(name, _): &&(&[u8], &[u8])| wire_attribute(name) == Some(Attribute::PartitionKey);
+    if let Some(key) = key.or_else(|| lines.iter().find(told).map(|(_, value)| *value)) {
+        builder.key(&decode(key));
+    }
+    let is_key = |name: &[u8], value: &[u8]| {
+        key.is_none()
+            && wire_attribute(name) == Some(Attribute::PartitionKey)
+            && std::str::from_utf8(&decode(value)).is_ok()
+    };
+    lines.retain(|(name, value)| !is_apart(name) && !is_key(name, value));
+    // The type comes first, as typebus itself writes it; names have no order of their own on the wire.
+    lines.sort_by_key(|(name, _)| match wire_attribute(name) {
+        Some(Attribute::Type) => (0, Attribute::Type as u8, &b""[..]),
+        Some(attribute) => (1, attribute as u8, &b""[..]),
+        None => (2, 0, *name),
+    });
+    for (name, value) in lines {
+        let is_attribute = wire_attribute(name).is_some() && has_prefix(name);
+        let decoded = if is_attribute || lists(encoded, name) { decode(value) } else { Cow::Borrowed(value) };
+        let name = if lists(named, name) { decode(name) } else { Cow::Borrowed(name) };
+        builder.wire_header(&name, &decoded);
+    }
+    builder.build()
+}
+
+/// What is no part of the message.
+fn is_apart(name: &[u8]) -> bool {
+    name.get(..SERVERS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SERVERS))
+        || [KEY, ENCODED, NAMED, EXPIRES, DELAYED].iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+}
+
+fn has_prefix(name: &[u8]) -> bool {
+    !name.eq_ignore_ascii_case(b"content-type")
+        && !name.eq_ignore_ascii_case(b"traceparent")
+        && !name.eq_ignore_ascii_case(b"tracestate")
+}
+
+fn name_of(name: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| (33..=126).contains(byte) && *byte != b':';
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty() && name.as_bytes().iter().all(is_visible))
+}
+
+/// The value, if a line can hold it.
+fn fits(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?;
+    (!text.contains(['\r', '\n', '\0']) && text.trim() == text).then_some(text)
+}
+
+fn list(names: &mut String, name: &str) {
+    if !names.is_empty() {
+        names.push(',');
+    }
+    names.push_str(name);
+}
+
+fn lists(names: Option<&[u8]>, name: &[u8]) -> bool {
+    names.is_some_and(|names| names.split(|byte| *byte == b',').any(|listed| listed == name))
+}
+
+/// Encodes what the binding of CloudEvents asks for: space, `"`, `%`, and all that is not visible ASCII. So is a comma
+/// in a name, which separates names here.
+fn encode(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value {
+        match byte {
+            b'"' | b'%' => escape(&mut text, *byte),
+            33..=126 => text.push(char::from(*byte)),
+            byte => escape(&mut text, *byte),
+        }
+    }
+    text
+}
+
+fn escape(text: &mut String, byte: u8) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    text.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
+/// Decodes once; what is no encoding stays as it is.
+fn decode(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&b'%') {
+        return Cow::Borrowed(value);
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [first, tail @ ..] = rest {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        rest = match tail {
+            [high, low, tail @ ..] if *first == b'%' => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push(high << 4 | low);
+                    tail
+                }
+                _ => {
+                    bytes.push(*first);
+                    &rest[1..]
+                }
+            },
+            tail => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    Cow::Owned(bytes)
+}
+
+fn refuse(name: &[u8], why: &str) -> Error {
+    error(ErrorKind::InvalidHeader, "publish", format!("header `{}` {why}", String::from_utf8_lossy(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::backend::Defect;
+
+    fn built(key: Option<&[u8]>, headers: &[(&[u8], &[u8])]) -> Message {
+        let mut builder = MessageBuilder::with_payload(b"{}");
+        if let Some(key) = key {
+            builder.key(key);
+        }
+        builder.attribute(Attribute::Type, b"a.v1").attribute(Attribute::Id, "ä 1%".as_bytes());
+        for (name, value) in headers {
+            builder.header(name, value);
+        }
+        builder.build()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            key in proptest::option::of(any::<Vec<u8>>()),
+            values in proptest::collection::vec("\\PC*|[ \\r\\n%a]*", 0..4),
+        ) {
+            let headers: Vec<_> = values.iter().map(|value| (&b"x"[..], value.as_bytes())).collect();
+            let sent = built(key.as_deref(), &headers);
+            let map = headers_of(&sent);
+            let got = message(Some(&map), sent.payload());
+            prop_assert_eq!(got.key(), sent.key());
+            prop_assert!(got.headers().eq(sent.headers()), "{:?}", map);
+        }
+    }
+
+    fn headers_of(sent: &Message) -> HeaderMap {
+        // Where one value of a name is encoded, all of that name are; here each value comes alone or is like the others.
+        headers(sent, Sender::Program).unwrap()
+    }
+
+    #[test]
+    fn what_others_write_is_read() {
+        let mut map = HeaderMap::new();
+        map.insert("ce_type", "order.placed.v1");
+        map.insert("cloudEvents:source", "shop%20one");
+        map.insert("Content-Type", "application/json");
+        map.insert("traceparent", "00-1-2-01");
+        map.insert("Nats-Msg-Id", "1");
+        map.insert("note", "100%25");
+        let got = message(Some(&map), b"{}");
+        assert_eq!(got.attribute(Attribute::Type), Some(&b"order.placed.v1"[..]));
+        assert_eq!(got.attribute(Attribute::Source), Some(&b"shop one"[..]));
+        assert_eq!(got.attribute(Attribute::TraceParent), Some(&b"00-1-2-01"[..]));
+        assert_eq!((got.header("note"), got.header_count()), (Some(&b"100%25"[..]), 5));
+    }
+
+    #[test]
+    fn what_the_client_cannot_read_is_read_and_carried_as_a_dead_letter() {
+        let block = b"NATS/1.0\r\nce-type: a\xff\r\nx\xfe: 1\r\nok: b\r\n\r\n";
+        assert!(!is_readable(block) && is_readable(b"NATS/1.0\r\nok: b\r\n\r\n"));
+        let odd = raw_message(block, b"p");
+        assert!(matches!(odd.defect(), Some(Defect::NotText(_) | Defect::Name)));
+        assert_eq!(headers(&odd, Sender::Program).unwrap_err().kind(), ErrorKind::InvalidHeader);
+        let map = headers(&odd, Sender::DeadLetter).unwrap();
+        let again = message(Some(&map), b"p");
+        assert!(again.headers().eq(odd.headers()), "{map:?}");
+    }
+}
