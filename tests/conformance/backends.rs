@@ -69,11 +69,11 @@ pub(crate) const BACKENDS: &[Entry] = &[
 
 /// What is set in the servers' URLs, so that a trial need not wait for what a program would wait for.
 #[cfg(feature = "kafka")]
-const KAFKA_OPTIONS: &str = "";
+const KAFKA_OPTIONS: &str = "session_timeout=6s&refresh=1s";
 #[cfg(feature = "rabbitmq")]
 const RABBITMQ_OPTIONS: &str = "";
 #[cfg(feature = "nats")]
-const NATS_OPTIONS: &str = "";
+const NATS_OPTIONS: &str = "ack_wait=2s&pin_timeout=2s";
 
 /// One backend.
 #[derive(Debug)]
@@ -250,8 +250,14 @@ const BARE: Nature = Nature {
     hands_attempts_over: true,
 };
 
-const KAFKA: Nature =
-    Nature { settles_at_once: false, lease: Some(Duration::from_secs(45)), names_collide: true, ..BARE };
+const KAFKA: Nature = Nature {
+    // Its records carry names of any bytes; its client takes names that are text.
+    any_bytes: false,
+    settles_at_once: false,
+    lease: Some(Duration::from_secs(45)),
+    names_collide: true,
+    ..BARE
+};
 
 const RABBITMQ: Nature = Nature {
     unrouted: Unrouted::Refused,
