@@ -360,12 +360,8 @@ impl Nats {
         if i32::try_from(self.max_message).is_err() {
             wrong("max_message", "it must be less than 2 GiB");
         }
-        let proofs = [
-            self.user.is_some(),
-            self.token.is_some(),
-            self.nkey.is_some(),
-            self.credentials_file.is_some(),
-        ];
+        let proofs =
+            [self.user.is_some(), self.token.is_some(), self.nkey.is_some(), self.credentials_file.is_some()];
         if proofs.into_iter().filter(|given| *given).count() > 1 {
             wrong("user", "user, token, nkey and credentials file exclude each other; give one of them");
         }
@@ -382,10 +378,16 @@ impl Nats {
         for (name, subjects) in &self.streams {
             let odd = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
             if name.is_empty() || name.contains(odd) {
-                wrong("stream", "the name of a stream has no whitespace and none of `.`, `*`, `>`, `/`, `\\`");
+                wrong(
+                    "stream",
+                    "the name of a stream has no whitespace and none of `.`, `*`, `>`, `/`, `\\`",
+                );
             }
             if subjects.is_empty() || subjects.iter().any(|subject| subject.is_empty()) {
-                wrong("stream", "a stream needs subjects, separated by commas, such as `stream.EVENTS=shop.>`");
+                wrong(
+                    "stream",
+                    "a stream needs subjects, separated by commas, such as `stream.EVENTS=shop.>`",
+                );
             }
         }
         problems

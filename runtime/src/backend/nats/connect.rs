@@ -87,8 +87,7 @@ impl Link {
         question: String,
         limit: Duration,
     ) -> Result<async_nats::Message> {
-        let request =
-            async_nats::Request::new().payload(question.into_bytes().into()).timeout(Some(limit));
+        let request = async_nats::Request::new().payload(question.into_bytes().into()).timeout(Some(limit));
         // The client's channel may be full while nothing is connected, which its own limit does not cover.
         match timeout(limit * 2, self.client.send_request(subject.clone(), request)).await {
             Ok(answer) => answer.map_err(|cause| asked(operation, &subject, cause)),

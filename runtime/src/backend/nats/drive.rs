@@ -133,7 +133,9 @@ impl Driver {
         let is_pinned =
             info.config.priority_policy == async_nats::jetstream::consumer::PriorityPolicy::PinnedClient;
         if is_pinned != (mode == Mode::Pinned) {
-            let text = format!("consumer `{name}` does not keep the order that the subscription asks for; provision it");
+            let text = format!(
+                "consumer `{name}` does not keep the order that the subscription asks for; provision it"
+            );
             return Err(error(ErrorKind::Topology, "subscribe", text));
         }
         let pin_timeout = info.config.priority_timeout;
@@ -252,7 +254,9 @@ impl Driver {
         self.inbox = self.link.client.new_inbox();
         let subscribing = self.link.client.subscribe(format!("{}.*", self.inbox));
         let subscriber = match timeout(self.options.request_timeout, subscribing).await {
-            Ok(subscribed) => subscribed.map_err(|cause| asked("consume", "subscribing to answers", cause))?,
+            Ok(subscribed) => {
+                subscribed.map_err(|cause| asked("consume", "subscribing to answers", cause))?
+            }
             Err(_) => return Err(asked("consume", "subscribing to answers", "timed out")),
         };
         self.answers = Some(subscriber);

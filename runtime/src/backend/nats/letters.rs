@@ -48,7 +48,12 @@ pub(super) async fn next(
 }
 
 /// The last message of a subject.
-pub(super) async fn last(link: &Link, stream: &str, subject: &str, limit: Duration) -> Result<Option<Stored>> {
+pub(super) async fn last(
+    link: &Link,
+    stream: &str,
+    subject: &str,
+    limit: Duration,
+) -> Result<Option<Stored>> {
     get(link, stream, format!("{{\"last_by_subj\":\"{subject}\"}}"), limit).await
 }
 

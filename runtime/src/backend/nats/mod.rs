@@ -68,8 +68,8 @@ use self::{
     publish::{Job, Order, Publisher},
 };
 use super::{
-    Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Message, Outgoing,
-    Plan, Publishing, SendOptions, Sender, Subscription, Topic,
+    Attribute, Backend, BoxFuture, BoxStream, Capabilities, Confirmation, Consumer, Delivery, Message,
+    Outgoing, Plan, Publishing, SendOptions, Sender, Subscription, Topic,
 };
 use crate::{
     duration::FOR_EVER,
@@ -141,7 +141,8 @@ impl Core {
         let headers = publish::headers(&message, sender, &extra)?;
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + self.options.publish_timeout.min(FOR_EVER);
-        let job = Job { subject, message, sender, extra, headers: Some(headers), deadline, answer, is_sent: false };
+        let job =
+            Job { subject, message, sender, extra, headers: Some(headers), deadline, answer, is_sent: false };
         self.order(Order::Publish(Box::new(job)));
         Ok(answered)
     }

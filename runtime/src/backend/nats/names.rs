@@ -70,7 +70,20 @@ pub(super) fn is_dead(topic: &Topic) -> bool {
 }
 
 fn plain(filter: &str) -> String {
-    filter.chars().map(|c| if let '.' = c { '=' } else if c == '*' { '+' } else if c == '>' { '~' } else { c }).collect()
+    filter
+        .chars()
+        .map(|c| {
+            if let '.' = c {
+                '='
+            } else if c == '*' {
+                '+'
+            } else if c == '>' {
+                '~'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// Whether two filters of subjects have one in common.

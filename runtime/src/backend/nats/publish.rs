@@ -53,7 +53,11 @@ pub(super) enum Order {
 }
 
 /// The headers of a job, all together.
-pub(super) fn headers(message: &Message, sender: Sender, extra: &[(&'static str, String)]) -> Result<HeaderMap> {
+pub(super) fn headers(
+    message: &Message,
+    sender: Sender,
+    extra: &[(&'static str, String)],
+) -> Result<HeaderMap> {
     let mut headers = wire::headers(message, sender)?;
     for (name, value) in extra {
         headers.insert(*name, value.as_str());
@@ -170,8 +174,8 @@ impl Publisher {
             self.send(&link, inbox).await;
             if self.waiting.is_empty() && self.flight.is_empty() {
                 self.closing.drain(..).for_each(|closing| {
-            let _ = closing.send(());
-        });
+                    let _ = closing.send(());
+                });
                 if self.is_over {
                     return self.finish();
                 }
@@ -247,7 +251,8 @@ impl Publisher {
                     continue;
                 }
             };
-            let (size, limit) = (wire::size(&headers) + job.message.payload().len(), link.client.max_payload());
+            let (size, limit) =
+                (wire::size(&headers) + job.message.payload().len(), link.client.max_payload());
             if size > limit {
                 let _ = job.answer.send(Err(too_large(&job.subject, size, limit)));
                 continue;
@@ -324,8 +329,12 @@ impl Publisher {
                 late(*job);
             }
         }
-        let late_ones: Vec<u64> =
-            self.flight.iter().filter(|(_, (job, _))| job.deadline <= now).map(|(number, _)| *number).collect();
+        let late_ones: Vec<u64> = self
+            .flight
+            .iter()
+            .filter(|(_, (job, _))| job.deadline <= now)
+            .map(|(number, _)| *number)
+            .collect();
         for number in late_ones {
             if let Some((job, _)) = self.flight.remove(&number) {
                 late(*job);
@@ -371,7 +380,8 @@ fn late(job: Job) {
         let text = format!("a message on `{}` was not confirmed in time, and may be stored", job.subject);
         error(ErrorKind::Timeout, "publish", text).with_unknown_outcome()
     } else {
-        let text = format!("a message on `{}` could not be sent in time: there is no connection", job.subject);
+        let text =
+            format!("a message on `{}` could not be sent in time: there is no connection", job.subject);
         error(ErrorKind::Connect, "publish", text)
     };
     let _ = job.answer.send(Err(error));

@@ -117,8 +117,7 @@ impl Driver {
                 }
                 match self.held.values().find(|held| Some(held.sequence) == sequence) {
                     Some(held) => {
-                        let single =
-                            Single { crashes: held.crashes, is_recorded: true, ..Single::default() };
+                        let single = Single { crashes: held.crashes, is_recorded: true, ..Single::default() };
                         self.write(self.single(held.sequence), single.write()).await
                     }
                     None => Ok(()),
@@ -204,7 +203,11 @@ impl Driver {
             Some(stored) => {
                 let (stream, name, sequence) = (&self.source.stream, &self.name, stored.sequence);
                 let consumer_sequence = info.delivered.consumer_sequence;
-                tracing::warn!(consumer = self.name, sequence, "a message cannot be read, and is handed out as it is");
+                tracing::warn!(
+                    consumer = self.name,
+                    sequence,
+                    "a message cannot be read, and is handed out as it is"
+                );
                 let reply = format!("$JS.ACK.{stream}.{name}.1.{sequence}.{consumer_sequence}.0.0");
                 let past = self.journal.past(sequence).filter(|_| self.mode == Mode::Pinned);
                 let (subject, message) = (stored.subject.clone(), stored.message());
@@ -230,7 +233,10 @@ impl Driver {
             let mut first: Option<letters::Stored> = None;
             for filter in &self.source.filters {
                 let next = letters::next(&self.link, &self.source.stream, filter, from, limit).await?;
-                if next.as_ref().is_some_and(|next| first.as_ref().is_none_or(|it| next.sequence < it.sequence)) {
+                if next
+                    .as_ref()
+                    .is_some_and(|next| first.as_ref().is_none_or(|it| next.sequence < it.sequence))
+                {
                     first = next;
                 }
             }

@@ -124,7 +124,8 @@ impl Work<'_> {
                 self.wrong(format!("group `{group}` on `{filter}`"), text);
             }
             for source in found {
-                *readers.entry(source.stream.clone()).or_default() += usize::from(subscription.instance.is_none());
+                *readers.entry(source.stream.clone()).or_default() +=
+                    usize::from(subscription.instance.is_none());
                 streams.entry(source.stream).or_default().extend(source.filters);
             }
         }
@@ -207,16 +208,27 @@ impl Work<'_> {
         Ok(found.join(" and "))
     }
 
-    fn compare(&mut self, found: &stream::Config, wanted: &stream::Config, filters: &[String], readers: usize) {
+    fn compare(
+        &mut self,
+        found: &stream::Config,
+        wanted: &stream::Config,
+        filters: &[String],
+        readers: usize,
+    ) {
         let place = format!("stream `{}`", wanted.name);
         let missing: Vec<_> = filters
             .iter()
-            .filter(|filter| !found.subjects.iter().any(|subject| meet(subject, filter).as_ref() == Some(*filter)))
+            .filter(|filter| {
+                !found.subjects.iter().any(|subject| meet(subject, filter).as_ref() == Some(*filter))
+            })
             .cloned()
             .collect();
         if !missing.is_empty() {
-            let text =
-                format!("it has the subjects {}, and {} are needed", found.subjects.join(", "), missing.join(", "));
+            let text = format!(
+                "it has the subjects {}, and {} are needed",
+                found.subjects.join(", "),
+                missing.join(", ")
+            );
             self.wrong(place.clone(), text);
         }
         match found.retention {
@@ -236,8 +248,11 @@ impl Work<'_> {
         if found.no_ack {
             self.wrong(place.clone(), "it has `no_ack`, so that nothing is ever confirmed; turn it off");
         }
-        let is_ours = wanted.subjects.first().is_some_and(|subject| names::is_dead(&Topic::from(subject.as_str())));
-        if is_ours && (found.max_age > std::time::Duration::ZERO || found.max_bytes > 0 || found.max_messages > 0) {
+        let is_ours =
+            wanted.subjects.first().is_some_and(|subject| names::is_dead(&Topic::from(subject.as_str())));
+        if is_ours
+            && (found.max_age > std::time::Duration::ZERO || found.max_bytes > 0 || found.max_messages > 0)
+        {
             let text = "it has limits (`max_age`, `max_bytes` or `max_msgs`), and dead letters must never be evicted";
             self.wrong(place.clone(), text);
         }
@@ -285,7 +300,8 @@ impl Work<'_> {
         let mut filters = found.filter_subjects.clone();
         filters.extend(Some(found.filter_subject.clone()).filter(|filter| !filter.is_empty()));
         if filters != source.filters {
-            let text = format!("it reads {}, and is to read {}", filters.join(", "), source.filters.join(", "));
+            let text =
+                format!("it reads {}, and is to read {}", filters.join(", "), source.filters.join(", "));
             self.wrong(place.clone(), text);
         }
         if found.ack_policy != AckPolicy::Explicit || found.max_deliver > 0 {
@@ -330,7 +346,8 @@ fn stream_config(options: &Nats, link: &Link, name: &str, filters: &[String]) ->
     let subjects = match named {
         Some(subjects) => {
             let laters = filters.iter().map(|filter| names::laters(names::first_token(filter)));
-            let mut subjects: Vec<_> = subjects.into_iter().chain(laters.filter(|it| !it.contains(".*."))).collect();
+            let mut subjects: Vec<_> =
+                subjects.into_iter().chain(laters.filter(|it| !it.contains(".*."))).collect();
             subjects.dedup();
             subjects
         }
@@ -406,7 +423,9 @@ pub(super) async fn stream(link: &Link, name: &str) -> Result<Option<Handle>> {
     match link.context.get_stream(name).await {
         Ok(stream) => Ok(Some(stream)),
         Err(cause) => match cause.kind() {
-            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Ok(None)
+            }
             GetStreamErrorKind::JetStream(error)
                 if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED
                     || error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT =>

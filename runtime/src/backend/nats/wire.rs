@@ -57,7 +57,9 @@ pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
                         list(&mut named, &name);
                         Cow::Owned(name)
                     }
-                    None => return Err(refuse(name, "needs a name of visible ASCII without a colon; rename it")),
+                    None => {
+                        return Err(refuse(name, "needs a name of visible ASCII without a colon; rename it"));
+                    }
                 };
                 if name.as_bytes().get(..SERVERS.len()).is_some_and(|it| it.eq_ignore_ascii_case(SERVERS)) {
                     return Err(refuse(name.as_bytes(), "has a name of the server's own; rename it"));
@@ -125,7 +127,8 @@ pub(super) fn is_readable(block: &[u8]) -> bool {
     let is_name = |name: &[u8]| name_of(name).is_some();
     let is_line = |line: &[u8]| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.is_empty() || line.iter().position(|byte| *byte == b':').is_some_and(|colon| is_name(&line[..colon]))
+        line.is_empty()
+            || line.iter().position(|byte| *byte == b':').is_some_and(|colon| is_name(&line[..colon]))
     };
     std::str::from_utf8(block).is_ok() && block.split(|byte| *byte == b'\n').skip(1).all(is_line)
 }
@@ -165,7 +168,9 @@ fn assemble<'a>(mut lines: Vec<(&'a [u8], &'a [u8])>, payload: &[u8]) -> Message
 /// What is no part of the message.
 fn is_apart(name: &[u8]) -> bool {
     name.get(..SERVERS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SERVERS))
-        || [KEY, ENCODED, NAMED, EXPIRES, DELAYED].iter().any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+        || [KEY, ENCODED, NAMED, EXPIRES, DELAYED]
+            .iter()
+            .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
 }
 
 fn has_prefix(name: &[u8]) -> bool {
