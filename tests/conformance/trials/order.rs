@@ -172,7 +172,7 @@ async fn history(world: &World, random: &mut fastrand::Rng) {
 
 async fn publish(process: &Process<Lasting>, numbers: std::ops::Range<u32>, expected: &mut Expected) {
     let job = |number: u32| {
-        let does = if number % 5 == 0 { vec![Does::FailIn(30)] } else { Vec::new() };
+        let does = if number.is_multiple_of(5) { vec![Does::FailIn(30)] } else { Vec::new() };
         let does = does.into_iter().chain([Does::Take(u64::from(number % 5) * 40)]);
         Job::of(&format!("key-{}", number % 7), number).does(does.collect::<Vec<_>>())
     };
