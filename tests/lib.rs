@@ -1,8 +1,8 @@
 //! What the tests share: events, what handlers write down, where they wait, and names for brokers.
 //!
-//! Nothing here sleeps in order to wait for something: [`Seen::reached`], [`Gate::crowd`] and [`caught_up`] complete
-//! when it has happened. Under a paused clock, what never happens fails at once: nothing is left to wait for then but
-//! the hour of [`patiently`].
+//! Nothing here sleeps in order to wait for something that is announced: [`Seen::reached`], [`Gate::crowd`] and
+//! [`caught_up`] complete when it has happened. Under a paused clock, what never happens fails at once: nothing is left
+//! to wait for then but the hour of [`patiently`].
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 pub mod carrier;

@@ -64,11 +64,12 @@ pub(crate) const BACKENDS: &[Entry] = &[
         at_least: EVERYTHING,
         nature: BARE,
         by_name_only: true,
-        ..on_server("", || stand_in(None, Place::Token))
+        ..on_server("", stand_in)
     },
 ];
 
-/// What is set in the servers' URLs, so that a trial need not wait for what a program would wait for.
+/// What is set in the servers' URLs, so that a trial waits seconds for what a program might wait a minute for: the
+/// leases of what died, and the discovery of topics.
 #[cfg(feature = "kafka")]
 const KAFKA_OPTIONS: &str = "session_timeout=6s&refresh=500ms&client.heartbeat.interval.ms=300";
 #[cfg(feature = "rabbitmq")]
@@ -251,8 +252,14 @@ const BARE: Nature = Nature {
     hands_attempts_over: true,
 };
 
-const KAFKA: Nature =
-    Nature { settles_at_once: false, lease: Some(Duration::from_secs(45)), names_collide: true, ..BARE };
+const KAFKA: Nature = Nature {
+    // Its records carry names of any bytes; its client takes names that are text.
+    any_bytes: false,
+    settles_at_once: false,
+    lease: Some(Duration::from_secs(45)),
+    names_collide: true,
+    ..BARE
+};
 
 const RABBITMQ: Nature = Nature {
     unrouted: Unrouted::Refused,
@@ -305,16 +312,15 @@ fn in_memory(profile: Option<Profile>) -> Box<dyn Broker> {
 }
 
 /// The same, used as a server is: by shares, on a clock that is real, and harmed from without.
-fn stand_in(profile: Option<Profile>, place: Place) -> Box<dyn Broker> {
+fn stand_in() -> Box<dyn Broker> {
     let options = Memory::from_url(&broker()).unwrap();
-    let options = profile.into_iter().fold(options, Memory::profile);
     let anchor = MemoryBackend::connect(&options).unwrap();
     servers::share(
         move || {
             let _ = &anchor;
             Arc::new(MemoryBackend::connect(&options).unwrap())
         },
-        place,
+        Place::Token,
     )
 }
 

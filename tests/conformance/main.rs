@@ -3,7 +3,8 @@
 //! `cargo test -p typebus-tests --test conformance` runs everything, `.. -- nats` what has `nats` in its name. A trial
 //! runs against the contract and the public API, on a broker of its own, in a runtime of its own whose clock is paused.
 //! With the features `kafka`, `nats` and `rabbitmq` the same trials run on real servers too (`.. -- "nats server"`), each
-//! with topics and groups of its own, side by side, on a clock that is real.
+//! with topics and groups of its own, side by side, on a clock that is real; `.. -- "nats server where"` runs the
+//! careless counterparts there.
 //! A promise that a backend declares absent is shown by the error that says so. Each trial has careless counterparts:
 //! the same trial on a backend, or with a program, that falls into the trap must fail, and the run shows that it did.
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let all = runner::jobs();
     let chosen: Vec<_> = all
         .iter()
-        .filter(|job| (filters.is_empty() && !job.backend.by_name_only) || is_chosen(job, &filters))
+        .filter(|job| (filters.is_empty() && !job.is_by_name_only()) || is_chosen(job, &filters))
         .copied()
         .collect();
     if arguments.iter().any(|argument| argument == "--list") {
@@ -48,8 +49,7 @@ fn main() -> ExitCode {
 
 /// Whether a filter is in its name; some must be named.
 fn is_chosen(job: &runner::Job, filters: &[&String]) -> bool {
-    let backend = job.backend;
-    filters.iter().any(|filter| {
-        job.name().contains(*filter) && (!backend.by_name_only || filter.contains(backend.name))
-    })
+    filters
+        .iter()
+        .any(|filter| job.name().contains(*filter) && (!job.is_by_name_only() || job.is_named_by(filter)))
 }

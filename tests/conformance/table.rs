@@ -86,7 +86,7 @@ impl fmt::Display for Report<'_> {
         )?;
         for (job, result) in self.outcomes {
             if let Ok(Verdict::Elsewhere(needs)) = result {
-                writeln!(f, "elsewhere: {}: {needs}", job.name())?;
+                writeln!(f, "elsewhere: {} needs {needs}", job.name())?;
             }
         }
 

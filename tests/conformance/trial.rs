@@ -29,7 +29,7 @@ pub(crate) enum Verdict {
     Absent,
     /// This backend does not have the trap.
     NoTrap,
-    /// One process cannot show it on a server: what is missing.
+    /// One process cannot show it on a server; what it needs.
     Elsewhere(&'static str),
 }
 

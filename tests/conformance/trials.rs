@@ -31,7 +31,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Trial> {
     sections.into_iter().flatten()
 }
 
-/// What one process cannot show: the trap, if it is a numbered one, what it is, and what it needs.
+/// What this suite does not show, whatever it runs on: the trap, if it is a numbered one, what it is, and what it needs.
 pub(crate) const ELSEWHERE: &[(&[u8], &str, &str)] = &[
     (
         &[7],
@@ -40,7 +40,11 @@ pub(crate) const ELSEWHERE: &[(&[u8], &str, &str)] = &[
     ),
     (&[8], "one key stuck at 10,000/s: resident memory", "needs a process of its own: the bench `waiting`"),
     (&[12], "an alternate exchange; Pulsar after five minutes", "needs a server"),
-    (&[14], "the three protocols of Kafka's rebalances", "needs a server; `revoke` stands for one here"),
+    (
+        &[14],
+        "the three protocols of Kafka's rebalances",
+        "needs Kafka with other options: `brokers/kafka`; `revoke` stands for a rebalance here",
+    ),
     (
         &[17],
         "exactly-once with out-of-order lanes, killed at each step",

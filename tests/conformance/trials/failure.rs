@@ -292,7 +292,7 @@ async fn stopped(world: &World) -> Verdict {
     let Some(lease) = world.nature().lease else { return Verdict::NoTrap };
     if world.is_real() {
         return Verdict::Elsewhere(
-            "a process of its own to send SIGSTOP to: its client renews the lease while it runs",
+            "a process of its own that SIGSTOP stops; within this one the client renews its leases",
         );
     }
     let (slow, seen) = (Slow::of(world), Seen::default());

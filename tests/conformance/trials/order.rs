@@ -111,7 +111,7 @@ async fn joins_and_leaves(world: &World) -> Verdict {
     let (journal, mut expected) = (Journal::default(), Expected::new());
     let (process, first) = join(world, &journal).await;
     // It lasts until the last one has come and gone.
-    let jobs = world.either(60, 400);
+    let jobs = world.either(60, 900);
     publish(&process, 0..jobs, &mut expected).await;
     journal.begun(10).await;
     let (_second, second) = join(world, &journal).await;
@@ -171,12 +171,16 @@ async fn history(world: &World, random: &mut fastrand::Rng) {
 }
 
 async fn publish(process: &Process<Lasting>, numbers: std::ops::Range<u32>, expected: &mut Expected) {
-    for number in numbers {
-        let does = if number % 5 == 0 { vec![Does::FailIn(30)] } else { Vec::new() };
+    let job = |number: u32| {
+        let does = if number.is_multiple_of(5) { vec![Does::FailIn(30)] } else { Vec::new() };
         let does = does.into_iter().chain([Does::Take(u64::from(number % 5) * 40)]);
-        let job = Job::of(&format!("key-{}", number % 7), number).does(does.collect::<Vec<_>>());
-        process.bus.publish(&job).await.unwrap();
-        note(expected, &job);
+        Job::of(&format!("key-{}", number % 7), number).does(does.collect::<Vec<_>>())
+    };
+    // All under way at once, so that there is much to do for a while, however long a server takes to confirm one.
+    let jobs: Vec<Job> = numbers.map(job).collect();
+    for (job, published) in jobs.iter().zip(process.bus.publish_all(&jobs).await) {
+        published.unwrap();
+        note(expected, job);
     }
 }
 

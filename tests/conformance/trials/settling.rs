@@ -145,10 +145,11 @@ async fn every_way(world: &World) -> Verdict {
     let settled = world.shared().settled();
     let unique: BTreeSet<_> = settled.iter().collect();
     assert_eq!((settled.len(), unique.len()), (14, 14));
+    let next = world.process::<AllWays, _>(journal.clone()).await;
     let reasons: BTreeSet<String> =
-        letters(&process.bus, "all-ways").await.iter().map(|letter| letter.reason().to_string()).collect();
+        letters(&next.bus, "all-ways").await.iter().map(|letter| letter.reason().to_string()).collect();
     assert_eq!(reasons.len(), 5, "{reasons:?}");
-    caught_up(&world.process::<AllWays, _>(journal.clone()).await.start().await).await;
+    caught_up(&next.start().await).await;
     assert_eq!(world.shared().settled().len(), 15);
     Verdict::Kept
 }
