@@ -166,7 +166,7 @@ mod tests {
         let all = steps(&test(&[]).unwrap()).unwrap();
         let memory = steps(&test(&["--memory"]).unwrap()).unwrap();
         let without: Vec<_> = all.iter().copied().filter(|step| !step.needs_servers()).collect();
-        assert_eq!((memory.len() + 2, memory), (all.len(), without));
+        assert_eq!((memory.len() + 4, memory), (all.len(), without));
         let error = steps(&test(&["--memory", "--only", "brokers"]).unwrap()).unwrap_err().to_string();
         assert_eq!(error, "the step brokers needs servers, and `--memory` is without");
     }
