@@ -29,7 +29,7 @@ async fn what_was_confirmed_outlives_the_server_and_the_rest_is_sent_again() {
         patiently("publish", sent).await.unwrap();
     }
     let mut seen: BTreeSet<u32> =
-        held[..50].iter().map(|it| payloads(&[it.clone()])[0].parse().unwrap()).collect();
+        held[..50].iter().map(|it| payloads(std::slice::from_ref(it))[0].parse().unwrap()).collect();
     let mut last = None;
     let mut lost = taker.lost;
     while seen.len() < 1_000 {
