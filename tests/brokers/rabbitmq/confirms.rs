@@ -106,7 +106,7 @@ async fn many_tasks_share_the_publisher_and_each_keeps_its_order() {
         task.await.unwrap();
     }
     let mut taker = Taker::join(&backend, &orders).await;
-    let mut last = vec![-1; 50];
+    let mut last = [-1; 50];
     for text in payloads(&taker.take(1_000).await) {
         let (task, n) = text.split_once(' ').unwrap();
         let (task, n): (usize, i32) = (task.parse().unwrap(), n.parse().unwrap());

@@ -1,7 +1,12 @@
 //! What is RabbitMQ's own, on a real server.
 //!
 //! `cargo test -p typebus-tests --features rabbitmq --test rabbitmq`; `TYPEBUS_TEST_RABBITMQ_URL` says which server.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics, and waits for the tasks that it spawns"
+)]
 
 mod confirms;
 mod crash;

@@ -10,7 +10,7 @@
 //! | `typebus/GROUP/FILTER` | a quorum queue for each group and topic or pattern, bound by it; with a single active consumer unless `order = none` |
 //! | `typebus/GROUP/FILTER@INSTANCE` | a queue for one instance (broadcast, replies), which expires ten minutes after it |
 //! | `typebus/!letters/dead.GROUP` | a quorum queue with the dead letters of a group |
-//! | `typebus/GROUP/!backstop` | what the server itself gave up after [`delivery_limit`](RabbitMq::delivery_limit) returns: what the client cannot even read. [`browse`](Backend::browse) shows it with the dead letters |
+//! | `typebus/GROUP/!backstop` | what the server itself gave up after [`delivery_limit`](RabbitMq::delivery_limit) returns: what the client cannot even read, for an operator to look at |
 //! | `typebus/GROUP/!journal` | a stream in which the instances note who runs what, for the crash guard |
 //! | `typebus.backstop`, `typebus.control` | the ways to the backstop, and to competing consumers, for `caught_up` |
 //!
