@@ -49,7 +49,15 @@ impl Ledger {
 
     /// Takes note that an offset is delivered, and says what is known of it; `None`: it is finished already.
     pub(super) fn deliver(&mut self, offset: u64) -> Option<Option<Box<Past>>> {
-        if offset < self.next || self.before.is_done(offset) {
+        if offset < self.next {
+            return None;
+        }
+        if self.before.is_done(offset) {
+            // Beyond it, what is known from before is known from here.
+            if !self.entries.is_empty() {
+                self.entries.push_back(Entry { offset, settled: true });
+            }
+            self.next = offset + 1;
             return None;
         }
         self.entries.push_back(Entry { offset, settled: false });

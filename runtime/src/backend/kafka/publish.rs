@@ -376,7 +376,7 @@ impl Outbox {
                 tracing::warn!(target: "typebus::kafka", "the client gave up, and another one goes on");
             }
             Err(failure) => {
-                tracing::warn!(target: "typebus::kafka", %failure, "there is no other client yet")
+                tracing::warn!(target: "typebus::kafka", %failure, "there is no other client yet");
             }
         }
     }

@@ -101,12 +101,10 @@ pub(super) fn read(
             }
             // What is left below `high` are no messages.
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            Some(Err(failure)) => {
-                if failure.rdkafka_error_code().map(kind_of) != Some(ErrorKind::Connect) {
-                    return Err(failed(failure));
-                }
+            Some(Err(failure)) if failure.rdkafka_error_code().map(kind_of) != Some(ErrorKind::Connect) => {
+                return Err(failed(failure));
             }
-            None => {}
+            Some(Err(_)) | None => {}
         }
         if Instant::now() >= deadline {
             return Err(error(ErrorKind::Timeout, "read", format!("{what}: no answer within {timeout:?}")));
