@@ -44,7 +44,6 @@ pub(super) struct RabbitConsumer {
     recorded: Option<String>,
     /// When the first settlement that waits is to be acknowledged.
     due: Option<Pin<Box<Sleep>>>,
-    glance: Pin<Box<Sleep>>,
     answers: Vec<String>,
 }
 
@@ -74,8 +73,6 @@ struct Suspect {
     is_recorded: bool,
 }
 
-/// How often it is looked for deliveries, whether or not there is news of them.
-const GLANCE: Duration = Duration::from_millis(250);
 /// After so many lives without an acknowledgement messages are taken one at a time.
 const DEATHS: u32 = 2;
 /// Acknowledgements after which one that takes one message at a time takes many again.
@@ -102,7 +99,6 @@ impl RabbitConsumer {
             recording: None,
             recorded: None,
             due: None,
-            glance: Box::pin(sleep(GLANCE)),
             answers: Vec::new(),
         })
     }
@@ -315,9 +311,6 @@ impl Consumer for RabbitConsumer {
                     Err(failed) => return Poll::Ready(Err(failed)),
                 },
                 State::Up(life) => {
-                    while self.glance.as_mut().poll(cx).is_ready() {
-                        self.glance.as_mut().reset(Instant::now() + GLANCE);
-                    }
                     if let Err(loss) = life.drain(&self.subscription, cx) {
                         let acknowledged = life.acknowledged;
                         self.lose(&loss, acknowledged);

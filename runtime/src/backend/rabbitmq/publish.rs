@@ -8,7 +8,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Duration,
 };
 
 use lapin::{
@@ -96,10 +95,6 @@ enum Line {
 }
 
 type Connecting = dyn Future<Output = Result<(Link, Channel)>> + Send;
-
-/// How often orders and confirms are looked for, whether or not there is news. The runtime has been seen to leave a task
-/// in its queue, woken by another thread, until one of its timers was due.
-const GLANCE: Duration = Duration::from_millis(100);
 
 /// How many publishes are taken before others get their turn.
 const TURN: usize = 64;
@@ -211,6 +206,7 @@ impl Publisher {
     /// Sends what there is room for. Each is polled once at once, which is what gives it its place.
     fn send(&mut self, cx: &mut Context<'_>) -> bool {
         let Line::Up(_, channel) = &self.line else { return false };
+        let channel = channel.clone();
         let most = if self.careful > 0 { 1 } else { self.options.publish_window };
         let mut sent = false;
         while self.window.len() < most && self.bytes < self.options.publish_window_bytes {
@@ -218,8 +214,17 @@ impl Publisher {
             let bytes = waiting.job.message.size();
             self.bytes += bytes;
             let mut flight = Flight::start(waiting, bytes, channel.clone(), cx.waker());
-            flight.poll();
+            // On a slow day the confirm is there before this returns: an answer that comes now comes never again.
+            let answer = flight.poll();
             self.window.push_back(flight);
+            match (answer, self.window.back_mut()) {
+                (Some(Ok(confirm)), Some(flight)) => note(confirm, flight, &mut self.returned),
+                (Some(Err(cause)), _) => {
+                    self.lose(&cause, cx);
+                    return true;
+                }
+                (Some(Ok(_)) | None, _) => {}
+            }
             sent = true;
         }
         sent
@@ -321,13 +326,11 @@ impl Publisher {
         }
         let flying = self.window.iter().find(|flight| !flight.given_up).map(|flight| flight.waiting.deadline);
         let next = flying.into_iter().chain(self.waiting.front().map(|waiting| waiting.deadline)).min();
-        let glance = now + GLANCE;
-        let next = next.map_or(glance, |next| next.min(glance));
-        if self.timer.deadline() > next || self.timer.is_elapsed() {
+        let Some(next) = next else { return };
+        if self.timer.deadline() != next {
             self.timer.as_mut().reset(next);
         }
         if self.timer.as_mut().poll(cx).is_ready() {
-            self.window.iter().for_each(|flight| flight.bell.ring());
             cx.waker().wake_by_ref();
         }
     }
@@ -406,10 +409,6 @@ impl Bell {
         Self { rang: AtomicBool::new(false), owner: owner.clone() }
     }
 
-    fn ring(&self) {
-        self.rang.store(true, Ordering::Release);
-    }
-
     fn rang(&self) -> bool {
         self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::AcqRel)
     }
@@ -421,7 +420,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
+        self.rang.store(true, Ordering::Release);
         self.owner.wake_by_ref();
     }
 }
