@@ -167,6 +167,7 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `true` or `false`.
+#[cfg(feature = "nats")]
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("`{text}` is neither `true` nor `false`"))
 }
