@@ -59,8 +59,9 @@
 //! The compiler checks that topics are well formed, that a handler's topic receives its event, that one delivery has one
 //! handler in a group, that the program publishes only what its service lists, that the state which handlers need is
 //! there, and that every error says what becomes of the delivery. With [`topology!`] it checks a system of services: that
-//! what is handled is published and what is published is handled, and that no events go round in a circle. Start-up checks, before anything is contacted, what
-//! this version or the chosen backend cannot do, and reports all of it together ([`Error::problems`]).
+//! what is handled is published and what is published is handled, and that no events go round in a circle. Start-up checks,
+//! before anything is contacted, what this version or the chosen backend cannot do, and reports all of it together
+//! ([`Error::problems`]).
 //!
 //! What the compiler tells you, mistake by mistake, is the page [`compiler`].
 //!
@@ -118,10 +119,22 @@
 //!
 //! # Backends
 //!
-//! In this version: [`memory`](backend::memory), in process. The contract for all others is [`backend`].
+//! What [`Builder::connect`] is given decides: a URL, a [`Config`] that says one, or typed options. What a broker cannot do
+//! is refused at start-up, by the name of the handler that needs it.
+//!
+//! * [`memory`](backend::memory), `memory:`, in process.
+//! * [`kafka`](backend::kafka), `kafka://` and `kafkas://`, with the feature `kafka`.
+//! * [`rabbitmq`](backend::rabbitmq), `amqp://` and `amqps://`, with the feature `rabbitmq`: RabbitMQ 3.10 or later.
+//! * [`nats`](backend::nats), `nats://` and `tls://`, with the feature `nats`: NATS 2.14 or later, with JetStream.
+//!
+//! The page of each says what is on the broker, what is kept and what is not. The contract for others is [`backend`].
 //!
 //! # Features
 //!
+//! * `kafka`: the backend for Kafka. It builds librdkafka: a C compiler, make, pkg-config and the headers of OpenSSL and
+//!   zlib are needed.
+//! * `rabbitmq`: the backend for RabbitMQ. Its TLS needs a C compiler to be built.
+//! * `nats`: the backend for NATS JetStream. Its TLS needs a C compiler to be built.
 //! * `anyhow`: `anyhow::Error` as a handler's error; it means retry.
 //! * `metrics`: the layer `Metrics`, which counts and measures through the crate `metrics`.
 //! * `opentelemetry`: the layer `OpenTelemetry`, which makes spans, and carries their context along.

@@ -1,6 +1,8 @@
-//! Kafka, by librdkafka.
+//! Kafka, by librdkafka: what `kafka://` and `kafkas://` connect to.
 //!
 //! # What the broker keeps
+//! * A message is confirmed when all replicas that are in sync have it (`acks=all`), which is in their memory: a disk has it
+//!   later. A repeat by the client itself is stored once.
 //! * A topic has partitions. A key is in the partition in which Java's clients would put it; messages without a key are
 //!   spread. Positions are offsets.
 //! * A subscription is a consumer group of its own, named `GROUP.FILTER`, so that a rebalance of one does not stop the
@@ -17,7 +19,9 @@
 //!   one topic, `reply.SERVICE`, for ten minutes.
 //!
 //! # What it does not
-//! It has no delay, no expiry of single messages (it tells their age, by its own clock) and no `at_most_once`. Names of
+//! It has no delay, no expiry of single messages (it tells their age, by its own clock), no `at_most_once` and no
+//! `exactly_once`. A member that is silent for longer than [`Kafka::session_timeout`] may overlap with the next one.
+//! Partitions that are added to a topic move keys, and their order is lost in that moment. Names of
 //! headers are UTF-8: librdkafka's binding for Rust can neither write others nor show them, so one that arrives has the
 //! name `0xff` and no value, which makes a dead letter of its message.
 //!

@@ -10,10 +10,13 @@
 //! | consumer `GROUP=FILTER` | a durable pull consumer for each group and topic or pattern, where `=` stands for `.`, `+` for `*` and `~` for `>`; with a pinned client unless `order = none` |
 //! | consumer `GROUP=FILTER$INSTANCE` | the consumer of one instance (broadcast, replies), which goes ten minutes after it |
 //!
-//! Version 2.14 is the oldest that has all of it. A stream of others' is used where [`Nats::streams`] names it.
+//! Version 2.14 is the oldest that has all of it, and an older one is refused. A stream of others' is used where [`Nats::streams`] names it.
 //!
 //! # What it keeps, and what it does not
-//! * A message is confirmed when its stream has stored it. Without a stream it is `Unroutable`. Without a group it is kept.
+//! * A message is confirmed when its stream has stored it, with [`Nats::replicas`] a majority of them. That is in the memory of
+//!   the operating system; how often it goes to the disk is the server's `sync_interval`. Without a stream it is
+//!   `Unroutable`. Without a group it is kept.
+//! * Where a stream of others' has limits, what it deletes before a group has read it is gone, and nobody is told.
 //! * A repeat of the same event (source, type and id) within the duplicate window is confirmed and not stored. Dead
 //!   letters and replays are never taken for repeats.
 //! * Order holds while one client is pinned; the others stand by, and one takes over when it closes, or is silent for

@@ -27,6 +27,8 @@
 //! * The client's own recovery is off: connections, channels and consumers are rebuilt here, as a new generation.
 //! * A delivery may be held for the server's `consumer_timeout`, 30 minutes, which nothing extends.
 //! * Headers are a table: each name once, values of any bytes, in no order.
+//! * There is no delay and no choice of a partition. The queue of an ordered subscription is not split by key: one instance
+//!   at a time works on it, and `order` cannot be changed once the queue is there.
 //!
 //! # What others write
 //! A header whose *name* is not UTF-8 ends the client's connection. After two such ends without an acknowledgement the
