@@ -75,7 +75,9 @@ fn manifest(packages: &[Package]) -> Result<String> {
     let mut manifest = format!("[workspace]\nresolver = \"3\"\nmembers = [{}]\n", folders.join(", "));
     writeln!(manifest, "\n[patch.crates-io]")?;
     // One that nobody depends on would be a warning.
-    let needed = |package: &&Package| ["typebus", "typebus-macros"].contains(&package.name.as_str());
+    let needed = |package: &&Package| {
+        ["typebus", "typebus-macros", "typebus-servers"].contains(&package.name.as_str())
+    };
     for Package { name, folder } in packages.iter().filter(needed) {
         writeln!(manifest, "{name} = {{ path = {folder:?} }}")?;
     }
