@@ -36,14 +36,14 @@ pub(crate) const ELSEWHERE: &[(&[u8], &str, &str)] = &[
     (
         &[7],
         "`latest`, and a partition is added",
-        "needs a server: a broker in memory has the partitions that it has",
+        "needs a server: `latest` and a crash in `brokers/kafka/starting.rs`; no partition is added",
     ),
     (&[8], "one key stuck at 10,000/s: resident memory", "needs a process of its own: the bench `waiting`"),
     (&[12], "an alternate exchange; Pulsar after five minutes", "needs a server"),
     (
         &[14],
         "the three protocols of Kafka's rebalances",
-        "needs Kafka with other options: `brokers/kafka`; `revoke` stands for a rebalance here",
+        "needs Kafka with other options: `brokers/kafka/handover.rs`, `faults`; `revoke` stands for a rebalance here",
     ),
     (
         &[17],
@@ -53,7 +53,7 @@ pub(crate) const ELSEWHERE: &[(&[u8], &str, &str)] = &[
     (
         &[18],
         "retention overtakes the group",
-        "needs a server: a broker in memory keeps what a group has not settled",
+        "needs a server: `brokers/kafka/faults.rs`; a broker in memory keeps what a group has not settled",
     ),
     (
         &[22],
@@ -63,20 +63,28 @@ pub(crate) const ELSEWHERE: &[(&[u8], &str, &str)] = &[
     (
         &[24],
         "the codec of the completed set; holes in offsets",
-        "needs a server; watermarks: `dispatch/watermark.rs`",
+        "needs a server: `backend/kafka/record.rs`, `brokers/kafka/crash.rs`; watermarks: `dispatch/watermark.rs`",
     ),
     (
         &[],
         "confirmed means that it survives a restart of the broker, killed at 1/3 and 1/2 of a load",
-        "needs a server",
+        "needs a server: `faults`",
     ),
-    (&[], "the service killed with SIGKILL under load", "needs a server; `kill` stands for it here"),
+    (
+        &[],
+        "the service killed with SIGKILL under load",
+        "needs a server: `faults`; `kill` stands for it here",
+    ),
     (
         &[],
         "the connection cut and healed by a proxy, slow and black-holed links",
-        "needs a server; `lose` stands for it here",
+        "needs a server: `faults`; `lose` stands for it here",
     ),
-    (&[], "a wrong CA, an expired certificate, a wrong host name, a wrong password", "needs a server"),
+    (
+        &[],
+        "a wrong CA, an expired certificate, a wrong host name, a wrong password",
+        "needs a server: `brokers/kafka/security.rs`; of RabbitMQ the password in `brokers/rabbitmq/security.rs`",
+    ),
 ];
 
 /// The seed of this run; `TYPEBUS_SEED` sets it.

@@ -17,14 +17,14 @@ mod child;
 mod ledger;
 mod play;
 mod process;
+mod site;
 mod trials;
 
-use std::{process::ExitCode, time::Instant};
+use std::{collections::BTreeMap, panic::catch_unwind, process::ExitCode, sync::mpsc, thread};
 
-use crate::{
-    play::{Figures, Site},
-    trials::Trial,
-};
+use typebus_servers::Broker;
+
+use crate::{play::Figures, trials::Trial};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +34,6 @@ fn main() -> ExitCode {
     }
     ledger::check_the_check();
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let name = |trial: &Trial| format!("{} on {}", trial.name, trial.broker);
     let all = trials::all();
     let chosen: Vec<_> = all
         .iter()
@@ -44,40 +43,20 @@ fn main() -> ExitCode {
         chosen.iter().for_each(|trial| println!("{}: test", name(trial)));
         return ExitCode::SUCCESS;
     }
-    println!("\nrunning {} trials", chosen.len());
-    println!(
-        "{:<62} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "server", "failed", "repeats", "outage", "memory", "took"
-    );
-    let mut failures = Vec::new();
-    for trial in &chosen {
-        let begun = Instant::now();
-        let site = Site::open(trial.broker);
-        match trial.run(&site) {
-            Ok(Figures { account, outage, peak, took }) => println!(
-                "{:<62} {:>10} {:>8} {:>8} {:>6.1} s {:>4} MiB {:>6.1} s",
-                name(trial),
-                site.version(),
-                account.failed,
-                account.repeats,
-                outage.as_secs_f64(),
-                peak / 1024 / 1024,
-                took.as_secs_f64()
-            ),
-            Err(why) => {
-                println!(
-                    "{:<62} {:>10} FAILED after {:.1} s",
-                    name(trial),
-                    "",
-                    begun.elapsed().as_secs_f64()
-                );
-                failures.push(format!("---- {} ----\n{why}\n", name(trial)));
-            }
+    let failures = thread::scope(|scope| {
+        // Side by side, or the suite would take as long as all brokers together.
+        let mut results = BTreeMap::new();
+        for broker in Broker::ALL {
+            let (sender, receiver) = mpsc::channel();
+            results.insert(broker, receiver);
+            let its: Vec<_> = chosen.iter().filter(|trial| trial.broker == broker).copied().collect();
+            let run = |trial: &Trial| {
+                catch_unwind(|| trial.run()).unwrap_or_else(|_| Err("it panicked; see above".to_owned()))
+            };
+            scope.spawn(move || its.into_iter().try_for_each(|trial| sender.send(run(trial))));
         }
-    }
-    println!(
-        "failed: publishes that were tried again; outage: the longest time without a handler's return\n"
-    );
+        table(&chosen, |broker| results[&broker].recv().unwrap())
+    });
     failures.iter().for_each(|failure| println!("{failure}"));
     let (passed, failed) = (chosen.len() - failures.len(), failures.len());
     let result = if failed == 0 { "ok" } else { "FAILED" };
@@ -86,4 +65,41 @@ fn main() -> ExitCode {
         all.len() - chosen.len()
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(101) }
+}
+
+fn name(trial: &Trial) -> String {
+    format!("{} on {}", trial.name, trial.broker)
+}
+
+/// A row for each, in their order; what failed comes back.
+fn table(chosen: &[&Trial], next: impl Fn(Broker) -> Result<(String, Figures), String>) -> Vec<String> {
+    println!("\nrunning {} trials", chosen.len());
+    println!(
+        "{:<58} {:>8} {:>7} {:>8} {:>9} {:>8} {:>8} {:>8}",
+        "", "server", "failed", "repeats", "overlaps", "outage", "memory", "took"
+    );
+    let mut failures = Vec::new();
+    for trial in chosen {
+        match next(trial.broker) {
+            Ok((version, Figures { account, outage, peak, took })) => println!(
+                "{:<58} {version:>8} {:>7} {:>8} {:>9} {:>6.1} s {:>4} MiB {:>6.1} s",
+                name(trial),
+                account.failed,
+                account.repeats,
+                account.overlaps,
+                outage.as_secs_f64(),
+                peak / 1024 / 1024,
+                took.as_secs_f64()
+            ),
+            Err(why) => {
+                println!("{:<58} {:>8} FAILED", name(trial), "");
+                failures.push(format!("---- {} ----\n{why}\n", name(trial)));
+            }
+        }
+    }
+    println!(
+        "failed: publishes that were tried again; overlaps: runs that began while another of their key had not ended;\n\
+         outage: the longest time without a handler's return, from the first fault on\n"
+    );
+    failures
 }

@@ -1,15 +1,13 @@
-//! One load of orders on one server of its own, and what is done to it meanwhile.
+//! One load of orders on one server, and what is done to it meanwhile.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use typebus_servers::{Broker, Kafka, Nats, RabbitMq, Server};
-
 use crate::{
     child::Orders,
-    ledger::{self, Account, Entry},
+    ledger::{self, Account, Entry, Line},
     process::Process,
 };
 
@@ -21,50 +19,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Whatever is waited for comes within this time, or the trial fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often the ledgers are looked at.
-const GLANCE: Duration = Duration::from_millis(5);
-
-/// A server that a trial has for itself.
-#[derive(Debug)]
-pub(crate) enum Site {
-    Kafka(Kafka),
-    Nats(Nats),
-    RabbitMq(RabbitMq),
-}
-
-impl Site {
-    pub(crate) fn open(broker: Broker) -> Self {
-        match broker {
-            Broker::Kafka => Self::Kafka(Kafka::start().unwrap()),
-            Broker::Nats => Self::Nats(Nats::start().unwrap()),
-            Broker::RabbitMq => Self::RabbitMq(RabbitMq::start().unwrap()),
-        }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        match self {
-            Self::Kafka(server) => server.url(),
-            Self::Nats(server) => server.url(),
-            Self::RabbitMq(server) => server.url(),
-        }
-    }
-
-    pub(crate) fn version(&self) -> String {
-        match self {
-            Self::Kafka(server) => server.version(),
-            Self::Nats(server) => server.version(),
-            Self::RabbitMq(server) => server.version(),
-        }
-        .unwrap()
-    }
-
-    pub(crate) fn server(&self) -> &Server {
-        match self {
-            Self::Kafka(server) => server,
-            Self::Nats(server) => server,
-            Self::RabbitMq(server) => server,
-        }
-    }
-}
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// The processes of a trial, and their ledgers.
 #[derive(Debug)]
@@ -74,9 +29,9 @@ pub(crate) struct Play {
     published: Orders,
     handled: Orders,
     peak: u64,
-    outage: Duration,
-    faults: usize,
     begun: Instant,
+    /// When the first fault hit, and the last.
+    hit: Option<(Duration, Duration)>,
     _folder: tempfile::TempDir,
 }
 
@@ -84,7 +39,7 @@ pub(crate) struct Play {
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) account: Account,
-    /// The longest time after a fault in which no handler returned.
+    /// The longest time in which no handler returned: after the first fault, if there was one.
     pub(crate) outage: Duration,
     pub(crate) peak: u64,
     pub(crate) took: Duration,
@@ -117,9 +72,8 @@ impl Play {
             published,
             handled,
             peak: 0,
-            outage: Duration::ZERO,
-            faults: 0,
             begun: Instant::now(),
+            hit: None,
             _folder: folder,
         })
     }
@@ -128,29 +82,28 @@ impl Play {
     /// less a fault shows nothing.
     pub(crate) fn reach(&self, part: usize, of: usize) -> Result<(), String> {
         let wanted = (KEYS * EACH) as usize * part / of;
+        // What was under way at the last fault may be so for ever.
+        let since = self.hit.map_or(Duration::ZERO, |(_, last)| last);
         self.until(&format!("{part}/{of} of the load is confirmed, and something under way"), || {
             let published = ledger::read(&self.published.ledger);
             let handled = ledger::read(&self.handled.ledger);
-            let count =
-                |entries: &[Entry], is: fn(&Entry) -> bool| entries.iter().filter(|entry| is(entry)).count();
-            let begun = count(&published, |entry| matches!(entry, Entry::Begun(..)));
-            let confirmed = count(&published, |entry| matches!(entry, Entry::Confirmed(..)));
-            let started = count(&handled, |entry| matches!(entry, Entry::Started(..)));
-            let ended = count(&handled, |entry| matches!(entry, Entry::Ended(..)));
+            let count = |lines: &[Line], since: Duration, is: fn(&Entry) -> bool| {
+                lines.iter().filter(|line| line.at >= since && is(&line.entry)).count()
+            };
+            let begun = count(&published, Duration::ZERO, |entry| matches!(entry, Entry::Begun(..)));
+            let confirmed = count(&published, Duration::ZERO, |entry| matches!(entry, Entry::Confirmed(..)));
+            let started = count(&handled, since, |entry| matches!(entry, Entry::Started(..)));
+            let ended = count(&handled, since, |entry| matches!(entry, Entry::Ended(..)));
             confirmed >= wanted && begun > confirmed && started > ended
         })
     }
 
-    /// Does something to the server or to a process, and measures how long no handler returns after it.
-    pub(crate) fn fault(&mut self, harm: impl FnOnce(&mut Self)) -> Result<(), String> {
-        self.faults += 1;
-        let before = self.ended();
-        let hit = Instant::now();
+    /// Does something to the server, to a link or to a process.
+    pub(crate) fn fault(&mut self, harm: impl FnOnce(&mut Self)) {
+        let now = ledger::now();
+        let first = self.hit.map_or(now, |(first, _)| first);
         harm(self);
-        let ended = |play: &Self| play.ended() > before;
-        self.until("a handler returns again after the fault", || ended(self))?;
-        self.outage = self.outage.max(hit.elapsed());
-        Ok(())
+        self.hit = Some((first, ledger::now()));
     }
 
     /// One of the handling processes dies, and another takes its place.
@@ -158,6 +111,13 @@ impl Play {
         self.peak = self.peak.max(self.handlers[nth].peak_memory());
         self.handlers[nth].kill();
         self.handlers[nth] = Process::start("handle", &self.handled);
+    }
+
+    /// One of the handling processes stands still, as one without time would, for as long as `meanwhile` takes.
+    pub(crate) fn stall(&self, nth: usize, meanwhile: impl FnOnce()) {
+        self.handlers[nth].pause();
+        meanwhile();
+        self.handlers[nth].resume();
     }
 
     /// One more handling process.
@@ -189,18 +149,15 @@ impl Play {
         }
         let (published, handled) = (ledger::read(&self.published.ledger), ledger::read(&self.handled.ledger));
         let account = ledger::check(&published, &handled)?;
+        let first = handled.first().map_or(Duration::ZERO, |line| line.at);
+        let outage = ledger::outage(&handled, self.hit.map_or(first, |(first, _)| first));
         if account.confirmed != (KEYS * EACH) as usize {
             return Err(format!("{} orders were confirmed, of {}", account.confirmed, KEYS * EACH));
         }
         if !said.ends_with(" 0") {
             return Err(format!("caught up, and yet something is held: received and held are {said}"));
         }
-        Ok(Figures { account, outage: self.outage, peak: peak.max(self.peak), took })
-    }
-
-    fn ended(&self) -> usize {
-        let handled = ledger::read(&self.handled.ledger);
-        handled.iter().filter(|entry| matches!(entry, Entry::Ended(..))).count()
+        Ok(Figures { account, outage, peak: peak.max(self.peak), took })
     }
 
     fn until(&self, what: &str, is: impl Fn() -> bool) -> Result<(), String> {
