@@ -214,3 +214,31 @@ pub(crate) async fn publish_raw(url: &str, topic: &Topic, headers: &[u8], payloa
     })
     .await;
 }
+
+/// Asks the server itself, as an administrator would.
+pub(crate) async fn ask_raw(subject: &str, question: &str) -> String {
+    let url = url();
+    let address = url.split_once("://").unwrap().1.split(['/', '?']).next().unwrap();
+    let mut stream = patiently("connect", TcpStream::connect(address)).await.unwrap();
+    let inbox = format!("_INBOX.t{:x}", fastrand::u64(..));
+    let length = question.len();
+    let text = format!(
+        "CONNECT {{\"verbose\":false}}\r\nSUB {inbox} 1\r\nPUB {subject} {inbox} {length}\r\n{question}\r\n"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let head = format!("MSG {inbox} 1 ");
+    patiently("ask", async {
+        loop {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+            let text = String::from_utf8_lossy(&answer);
+            let Some((_, rest)) = text.split_once(&head) else { continue };
+            let Some((length, rest)) = rest.split_once("\r\n") else { continue };
+            let length: usize = length.parse().unwrap();
+            if rest.len() >= length {
+                return rest[..length].to_owned();
+            }
+        }
+    })
+    .await
+}

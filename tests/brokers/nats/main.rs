@@ -9,4 +9,6 @@ mod help;
 mod order;
 mod outage;
 mod publishing;
+mod retention;
+mod security;
 mod starting;

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Core, letters, names, not_provisioned, topology};
+use super::{
+    Core, letters, names, not_provisioned,
+    sources::{Source, sources},
+    topology,
+};
 use crate::{backend::Subscription, error::Result};
 
 /// The pauses between two looks at a consumer.
@@ -14,13 +18,13 @@ const LONGEST: Duration = Duration::from_millis(200);
 /// Completes when every consumer of the subscription has settled what its stream holds now, and what waits now for its
 /// time; fails when the connection closes before.
 pub(super) async fn wait(core: &Core, subscription: &Subscription) -> Result<()> {
-    for source in topology::sources(&core.options, &subscription.filter) {
+    for source in sources(&core.options, &subscription.filter) {
         settled(core, subscription, &source).await?;
     }
     Ok(())
 }
 
-async fn settled(core: &Core, subscription: &Subscription, source: &topology::Source) -> Result<()> {
+async fn settled(core: &Core, subscription: &Subscription, source: &Source) -> Result<()> {
     let name = names::consumer(subscription);
     let limit = core.options.request_timeout;
     let mut pause = SHORTEST;
@@ -51,7 +55,7 @@ async fn settled(core: &Core, subscription: &Subscription, source: &topology::So
             }
         }
         if is_due {
-            let info = topology::consumer(&stream, &name).await?.ok_or_else(missing)?;
+            let info = topology::consumer(&link, &stream, &name).await?.ok_or_else(missing)?;
             let is_empty = info.num_pending == 0 && info.num_ack_pending == 0;
             if is_empty || target.is_some_and(|target| info.ack_floor.stream_sequence >= target) {
                 return Ok(());

@@ -7,6 +7,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     config::Nats,
+    denied::Denials,
     failure::{asked, error, of_connecting},
 };
 use crate::error::{ErrorKind, Problem, Result};
@@ -15,6 +16,7 @@ use crate::error::{ErrorKind, Problem, Result};
 pub(super) struct Link {
     pub(super) client: Client,
     pub(super) context: jetstream::Context,
+    denials: Denials,
     /// What happens to it, oldest first.
     pub(super) news: mpsc::UnboundedReceiver<News>,
 }
@@ -44,12 +46,19 @@ impl Link {
             })?);
         }
         let (sender, news) = mpsc::unbounded_channel();
+        let denials = Denials::default();
+        let heard = denials.clone();
         let connecting = client_options(options, purpose)
             .await?
             .event_callback(move |event| {
-                let sender = sender.clone();
+                let (sender, heard) = (sender.clone(), heard.clone());
                 async move {
                     if let Some(news) = News::of(event) {
+                        match &news {
+                            News::Denied(subject) => heard.add(subject),
+                            News::Up => heard.clear(),
+                            News::Down | News::Expelled => {}
+                        }
                         let _ = sender.send(news);
                     }
                 }
@@ -59,7 +68,7 @@ impl Link {
         let limit = options.connect_timeout * u32::try_from(options.hosts.len()).unwrap_or(1)
             + Duration::from_secs(1);
         let client = match timeout(limit, connecting).await {
-            Ok(connected) => connected.map_err(|cause| of_connecting(cause, &hosts))?,
+            Ok(connected) => connected.map_err(|cause| of_connecting(cause, &hosts, options.tls))?,
             Err(_) => {
                 let text = format!("{hosts} did not answer within {limit:?}; is a NATS server there?");
                 return Err(error(ErrorKind::Connect, "connect", text));
@@ -67,7 +76,7 @@ impl Link {
         };
         let mut context = jetstream::new(client.clone());
         context.set_timeout(options.request_timeout);
-        Ok(Self { client, context, news })
+        Ok(Self { client, context, denials, news })
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -89,10 +98,24 @@ impl Link {
     ) -> Result<async_nats::Message> {
         let request = async_nats::Request::new().payload(question.into_bytes().into()).timeout(Some(limit));
         // The client's channel may be full while nothing is connected, which its own limit does not cover.
-        match timeout(limit * 2, self.client.send_request(subject.clone(), request)).await {
+        let asking = timeout(limit * 2, self.client.send_request(subject.clone(), request));
+        match self.allowed(operation, &subject, asking).await? {
             Ok(answer) => answer.map_err(|cause| asked(operation, &subject, cause)),
             Err(_) => Err(asked(operation, &subject, "timed out")),
         }
+    }
+
+    /// What comes of a question that goes to a subject that begins like this, unless the user may not ask it.
+    ///
+    /// # Errors
+    /// `Permission`.
+    pub(super) async fn allowed<T>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        question: impl Future<Output = T>,
+    ) -> Result<T> {
+        self.denials.unless(operation, subject, question).await
     }
 }
 

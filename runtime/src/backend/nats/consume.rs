@@ -16,7 +16,7 @@ use super::{
     drive::Driver,
     failure::closed,
     not_provisioned,
-    topology::{self, Source},
+    sources::{self, Source},
 };
 use crate::{
     backend::{Consumer, Delivery, Floor, Intake, Note, Partitions, Room, Subscription, Token},
@@ -99,7 +99,7 @@ pub(super) struct NatsConsumer {
 impl NatsConsumer {
     pub(super) async fn open(core: &Core, subscription: &Subscription) -> Result<Self> {
         let options: &Arc<Nats> = &core.options;
-        let sources: Vec<Source> = topology::sources(options, &subscription.filter);
+        let sources: Vec<Source> = sources::sources(options, &subscription.filter);
         let mut lanes = Vec::new();
         let mut drivers = Vec::new();
         for (partition, source) in (0..).zip(sources) {

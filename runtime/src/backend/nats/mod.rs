@@ -32,11 +32,14 @@
 //! subscription takes one message at a time, reads the one that it cannot get as it is stored, and hands it out.
 
 mod caught_up;
+mod check;
 mod config;
 mod connect;
 mod consume;
+mod denied;
 mod drive;
 mod failure;
+mod gap;
 mod journal;
 mod json;
 mod letters;
@@ -44,6 +47,8 @@ mod names;
 mod place;
 mod publish;
 mod receive;
+mod send;
+mod sources;
 mod take;
 mod topology;
 mod wire;
@@ -65,7 +70,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-pub use self::config::{Nats, Provision};
+pub use self::config::{Nats, OnGap, Provision};
 use self::{
     connect::Link,
     consume::NatsConsumer,
@@ -184,7 +189,7 @@ impl Core {
 
     /// The stream of a topic that has one.
     fn stream_of(&self, topic: &Topic) -> Option<String> {
-        topology::sources(&self.options, topic).into_iter().next().map(|source| source.stream)
+        sources::sources(&self.options, topic).into_iter().next().map(|source| source.stream)
     }
 }
 

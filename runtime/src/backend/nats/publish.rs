@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     config::Nats,
     connect::{Link, News},
+    denied::{is_inbox, not_allowed},
     failure::{self, closed, error},
     json, wire,
 };
@@ -76,6 +77,8 @@ pub(super) struct Publisher {
     /// Nothing is sent before.
     pause: Option<Instant>,
     closing: Vec<oneshot::Sender<()>>,
+    /// Confirmations cannot come, as long as it is connected like this.
+    deaf: Option<Error>,
     tick: Pin<Box<Sleep>>,
 }
 
@@ -103,6 +106,7 @@ impl Publisher {
             next: 0,
             pause: None,
             closing: Vec::new(),
+            deaf: None,
             tick: Box::pin(sleep(TICK)),
         }
     }
@@ -162,7 +166,10 @@ impl Publisher {
                         self.confirmed(&link, message).await;
                     }
                 }
-                Heard::News(News::Up) => self.repeat(),
+                Heard::News(News::Up) => {
+                    self.deaf = None;
+                    self.repeat();
+                }
                 Heard::News(News::Down) => {}
                 Heard::News(News::Expelled) => {
                     let text = "the server does not accept the credentials any more";
@@ -170,6 +177,9 @@ impl Publisher {
                 }
                 Heard::News(News::Denied(subject)) => self.denied(&subject),
                 Heard::Tick => self.tick(),
+            }
+            if let Some(cause) = self.deaf.clone() {
+                self.fail_all(&cause);
             }
             self.send(&link, inbox).await;
             if self.waiting.is_empty() && self.flight.is_empty() {
@@ -347,11 +357,14 @@ impl Publisher {
     }
 
     fn denied(&mut self, subject: &str) {
+        if is_inbox(subject) {
+            self.deaf = Some(not_allowed("publish", subject));
+            return;
+        }
         let mut kept = BTreeMap::new();
         for (number, (job, sent)) in std::mem::take(&mut self.flight) {
             if job.subject == subject {
-                let text = format!("the user may not publish on `{subject}`; give it the right to");
-                let _ = job.answer.send(Err(error(ErrorKind::Permission, "publish", text)));
+                let _ = job.answer.send(Err(not_allowed("publish", subject)));
             } else {
                 kept.insert(number, (job, sent));
             }

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
+    denied::not_allowed,
     drive::{Driver, ENDS, Heard, Mode, Turn},
     failure::{self, asked, error},
     journal::{Journal, Single},
@@ -19,7 +20,7 @@ impl Driver {
     async fn info(&self) -> Result<async_nats::jetstream::consumer::Info> {
         let missing = || not_provisioned("consume", &self.subscription);
         let stream = topology::stream(&self.link, &self.source.stream).await?.ok_or_else(missing)?;
-        topology::consumer(&stream, &self.name).await?.ok_or_else(missing)
+        topology::consumer(&self.link, &stream, &self.name).await?.ok_or_else(missing)
     }
 
     /// Waits until it is the one that is pinned.
@@ -61,11 +62,21 @@ impl Driver {
                         self.ends += 1;
                         return Ok(Some(Turn::Again));
                     }
+                    Heard::Denied(subject) => return Err(not_allowed("consume", &subject)),
                     Heard::Up => is_asked = false,
                     Heard::Time => is_asked = Instant::now() < self.silence(),
                 }
             }
         }
+    }
+
+    /// Begins beside others.
+    pub(super) async fn join_in(&mut self) -> Result<Option<Turn>> {
+        if !self.has_begun {
+            let floor = self.info().await?.ack_floor.stream_sequence;
+            self.find_gap(floor).await?;
+        }
+        Ok(None)
     }
 
     /// Begins at the ack floor: what was delivered to whoever had it before comes again, in order.
@@ -78,6 +89,7 @@ impl Driver {
         let what = format!("resetting consumer `{}`", self.name);
         failure::accept("consume", &what, &answer.payload)?;
         let floor = before.ack_floor.stream_sequence;
+        self.find_gap(floor).await?;
         if floor > self.floor {
             (self.floor, self.ends) = (floor, 0);
         }

@@ -16,11 +16,11 @@ use super::{
     connect::Link,
     failure::{asked, error},
     names,
+    sources::{Source, meet, sources},
 };
 use crate::{
     backend::{Order, Plan, Start, Subscription, Topic},
     error::{Error, ErrorKind, Problem, Result},
-    topic,
 };
 
 /// Made by typebus: it may be brought up to date.
@@ -29,59 +29,6 @@ const MADE_BY: (&str, &str) = ("typebus", "1");
 const STATE_AGE: std::time::Duration = std::time::Duration::from_secs(14 * 24 * 60 * 60);
 /// How long replies are kept, which nobody wants who has not received them.
 const REPLY_AGE: std::time::Duration = std::time::Duration::from_secs(10 * 60);
-
-/// One stream of a subscription, and what is read of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
-    pub(super) stream: String,
-    pub(super) filters: Vec<String>,
-}
-
-/// The streams of a topic or pattern; none for a pattern that begins with a wildcard where no stream is named.
-pub(super) fn sources(options: &Nats, filter: &str) -> Vec<Source> {
-    let mut sources = Vec::new();
-    if !topic::is_reserved(filter) {
-        for (name, subjects) in &options.streams {
-            let filters: Vec<_> = subjects.iter().filter_map(|subject| meet(subject, filter)).collect();
-            if !filters.is_empty() {
-                sources.push(Source { stream: name.clone(), filters });
-            }
-        }
-    }
-    match names::stream(filter) {
-        Some(stream) if sources.is_empty() => {
-            sources.push(Source { stream, filters: vec![filter.to_owned()] });
-        }
-        _ => {}
-    }
-    sources
-}
-
-/// What two filters have in common.
-fn meet(one: &str, other: &str) -> Option<String> {
-    if !names::overlap(one, other) {
-        return None;
-    }
-    let (mut ones, mut others) = (one.split('.'), other.split('.'));
-    let mut common: Vec<&str> = Vec::new();
-    loop {
-        match (ones.next(), others.next()) {
-            (Some(">"), Some(token)) => {
-                common.push(token);
-                common.extend(others);
-                break;
-            }
-            (Some(token), Some(">")) => {
-                common.push(token);
-                common.extend(ones);
-                break;
-            }
-            (Some("*"), Some(token)) | (Some(token), Some(_)) => common.push(token),
-            _ => break,
-        }
-    }
-    Some(common.join("."))
-}
 
 /// Brings about what a plan needs, or says all that keeps it from that.
 pub(super) async fn provision(options: &Nats, link: &Link, plan: &Plan) -> Result<()> {
@@ -168,7 +115,15 @@ impl Work<'_> {
                 let subjects = wanted.subjects.join(", ");
                 self.wrong(place, format!("it is missing; it is to have the subjects {subjects}"));
             }
-            None => match self.link.context.create_stream(wanted.clone()).await {
+            None => match self
+                .link
+                .allowed(
+                    "provision",
+                    &format!("$JS.API.STREAM.CREATE.{name}"),
+                    self.link.context.create_stream(wanted.clone()),
+                )
+                .await?
+            {
                 Ok(_) => {}
                 Err(cause) => match cause.kind() {
                     stream_error if is_code(&stream_error, ErrorCode::STREAM_NAME_EXIST) => {
@@ -197,7 +152,11 @@ impl Work<'_> {
     async fn overlapping(&self, subjects: &[String]) -> Result<String> {
         let mut streams = self.link.context.streams();
         let mut found = Vec::new();
-        while let Some(next) = poll_fn(|cx| Pin::new(&mut streams).poll_next(cx)).await {
+        loop {
+            let listing = poll_fn(|cx| Pin::new(&mut streams).poll_next(cx));
+            let Some(next) = self.link.allowed("provision", "$JS.API.STREAM.LIST", listing).await? else {
+                break;
+            };
             let config = next.map_err(|cause| asked("provision", "listing the streams", cause))?.config;
             let is_shared = |theirs: &&String| subjects.iter().any(|ours| names::overlap(ours, theirs));
             let shared: Vec<_> = config.subjects.iter().filter(is_shared).cloned().collect();
@@ -286,12 +245,13 @@ impl Work<'_> {
             self.wrong(place, "its stream is missing");
             return Ok(());
         };
-        let Some(info) = consumer(&stream, &name).await? else {
+        let creating = format!("$JS.API.CONSUMER.CREATE.{}.{name}", source.stream);
+        let Some(info) = consumer(self.link, &stream, &name).await? else {
             if self.options.provision == Provision::Verify && subscription.instance.is_none() {
                 self.wrong(place, "it is missing");
                 return Ok(());
             }
-            let created = stream.create_consumer(wanted).await;
+            let created = self.link.allowed("provision", &creating, stream.create_consumer(wanted)).await?;
             return created
                 .map(|_| ())
                 .map_err(|cause| asked("provision", &format!("creating {place}"), cause));
@@ -314,7 +274,8 @@ impl Work<'_> {
         let is_made_by_us = found.metadata.contains_key(MADE_BY.0);
         if found.priority_policy != wanted.priority_policy {
             if is_made_by_us && self.options.provision == Provision::Create {
-                let updated = stream.update_consumer(wanted).await;
+                let updated =
+                    self.link.allowed("provision", &creating, stream.update_consumer(wanted)).await?;
                 return updated
                     .map(|_| ())
                     .map_err(|cause| asked("provision", &format!("giving {place} its new order"), cause));
@@ -420,7 +381,8 @@ pub(super) fn is_pinned(subscription: &Subscription) -> bool {
 
 /// A stream, if it exists.
 pub(super) async fn stream(link: &Link, name: &str) -> Result<Option<Handle>> {
-    match link.context.get_stream(name).await {
+    let subject = format!("$JS.API.STREAM.INFO.{name}");
+    match link.allowed("provision", &subject, link.context.get_stream(name)).await? {
         Ok(stream) => Ok(Some(stream)),
         Err(cause) => match cause.kind() {
             GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
@@ -440,11 +402,13 @@ pub(super) async fn stream(link: &Link, name: &str) -> Result<Option<Handle>> {
 
 /// A consumer's state, if it exists.
 pub(super) async fn consumer(
+    link: &Link,
     stream: &Handle,
     name: &str,
 ) -> Result<Option<async_nats::jetstream::consumer::Info>> {
     use async_nats::jetstream::context::ConsumerInfoErrorKind as Kind;
-    match stream.consumer_info(name).await {
+    let subject = format!("$JS.API.CONSUMER.INFO.{}.{name}", stream.cached_info().config.name);
+    match link.allowed("provision", &subject, stream.consumer_info(name)).await? {
         Ok(info) => Ok(Some(info)),
         Err(cause) => match cause.kind() {
             Kind::NotFound => Ok(None),
@@ -457,30 +421,4 @@ pub(super) async fn consumer(
 fn is_code(kind: &async_nats::jetstream::context::CreateStreamErrorKind, code: ErrorCode) -> bool {
     use async_nats::jetstream::context::CreateStreamErrorKind as Kind;
     matches!(kind, Kind::JetStream(error) if error.error_code() == code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_is_cut_to_what_a_stream_has() {
-        let met = |one, other| meet(one, other);
-        assert_eq!(met("shop.>", ">").as_deref(), Some("shop.>"));
-        assert_eq!(met("shop.>", "*.orders").as_deref(), Some("shop.orders"));
-        assert_eq!(met("shop.*", "shop.orders").as_deref(), Some("shop.orders"));
-        assert_eq!(met("shop.orders", "shop.>").as_deref(), Some("shop.orders"));
-        assert_eq!(met("shop.>", "billing.>"), None);
-    }
-
-    #[test]
-    fn a_named_stream_comes_before_the_token() {
-        let options = Nats::new().stream("EVENTS", ["shop.>", "billing.>"]);
-        let streams = |filter| sources(&options, filter).into_iter().map(|it| it.stream).collect::<Vec<_>>();
-        assert_eq!(streams("shop.orders"), ["EVENTS"]);
-        assert_eq!(streams("stock.x"), ["stock"]);
-        assert_eq!(streams("dead.x"), ["dead=x"]);
-        assert_eq!(sources(&options, ">")[0].filters, ["shop.>", "billing.>"]);
-        assert!(sources(&Nats::new(), "*.orders").is_empty());
-    }
 }

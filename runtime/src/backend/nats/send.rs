@@ -1,0 +1,127 @@
+//! What a subscription sends: questions for messages, signs of progress, and acknowledgements.
+
+use tokio::time::{Instant, timeout};
+
+use super::{
+    consume::Wish,
+    drive::{Driver, ENDS, Mode},
+    failure::asked,
+    names,
+};
+use crate::error::Result;
+
+impl Driver {
+    /// Sends something without an answer of its own.
+    pub(super) async fn send(&self, subject: String, reply: Option<String>, text: String) -> Result<()> {
+        let client = &self.link.client;
+        let payload = text.into_bytes().into();
+        let sending = async {
+            match reply {
+                Some(reply) => client.publish_with_reply(subject, reply, payload).await,
+                None => client.publish(subject, payload).await,
+            }
+        };
+        match timeout(self.options.request_timeout, sending).await {
+            Ok(sent) => sent.map_err(|cause| asked("consume", "sending", cause)),
+            Err(_) => Err(asked("consume", "sending", "timed out")),
+        }
+    }
+
+    /// Asks for messages; a pull that is told nothing for a while is told so.
+    pub(super) async fn ask_for(&mut self, batch: usize, bytes: Option<usize>, reply: &str) -> Result<()> {
+        let idle = self.options.idle_timeout;
+        let mut text = format!("{{\"batch\":{batch}");
+        match bytes {
+            // Nothing is that small, so that nothing is delivered; it only shows that we are there.
+            Some(1) => text.push_str(",\"max_bytes\":1,\"no_wait\":true"),
+            bytes => {
+                let (expires, heartbeat) = (idle.as_nanos() * 3, idle.as_nanos());
+                text.push_str(&format!(",\"expires\":{expires},\"idle_heartbeat\":{heartbeat}"));
+                if let Some(bytes) = bytes {
+                    text.push_str(&format!(",\"max_bytes\":{bytes}"));
+                }
+            }
+        }
+        if self.mode == Mode::Pinned {
+            text.push_str(&format!(",\"group\":\"{}\"", names::PINNED));
+            if let Some(pin) = &self.pin {
+                text.push_str(&format!(",\"id\":\"{pin}\""));
+            }
+        }
+        text.push('}');
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.source.stream, self.name);
+        self.send(subject, Some(format!("{}.{reply}", self.inbox)), text).await
+    }
+
+    /// Asks for as much as the worker has room for.
+    pub(super) async fn pull(&mut self) -> Result<()> {
+        let (Wish { count, bytes }, queued, queued_bytes) = {
+            let state = self.shared.lock();
+            (state.room, state.queue.len(), state.queued_bytes)
+        };
+        let most = if self.ends >= ENDS { 1 } else { self.options.fetch };
+        let target = count.saturating_sub(queued).min(most);
+        let wanted = target.saturating_sub(self.outstanding);
+        if wanted == 0 || self.outstanding > target / 2 || !self.link.is_up() {
+            return Ok(());
+        }
+        let bytes = bytes.saturating_sub(queued_bytes).max(self.options.max_message * 2);
+        if self.outstanding == 0 {
+            self.heard = Instant::now();
+        }
+        self.outstanding += wanted;
+        self.ask_for(wanted, Some(bytes), "p").await
+    }
+
+    /// Renews leases, shows that it is there, and asks again where nothing was heard.
+    pub(super) async fn pass_time(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now >= self.next_progress {
+            self.next_progress = now + self.lease / 3;
+            if self.link.is_up() {
+                for held in self.held.values() {
+                    self.send(held.reply.clone(), None, "+WPI".to_owned()).await?;
+                }
+            }
+        }
+        if self.mode == Mode::Pinned && now >= self.next_keepalive {
+            self.next_keepalive = now + self.pin_timeout / 3;
+            if self.link.is_up() {
+                self.ask_for(1, Some(1), "k").await?;
+            }
+        }
+        if self.outstanding > 0 && now >= self.silence() {
+            (self.outstanding, self.heard) = (0, now);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges, and asks that the last of it is confirmed.
+    pub(super) async fn acknowledge(&mut self, replies: Vec<String>) -> Result<()> {
+        let count = replies.len();
+        let answer = format!("{}.a", self.inbox);
+        for (nth, reply) in (1..).zip(replies) {
+            self.unconfirmed.push_back(reply.clone());
+            let answer = (nth == count).then(|| answer.clone());
+            self.send(reply, answer, "+ACK".to_owned()).await?;
+        }
+        if count > 0 {
+            self.batches.push_back(count);
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was acknowledged has arrived.
+    pub(super) async fn confirm(&mut self) -> Result<()> {
+        self.batches.clear();
+        while let Some(reply) = self.unconfirmed.pop_front() {
+            if self.unconfirmed.is_empty() {
+                let limit = self.options.request_timeout;
+                self.link.ask("acknowledge", reply, "+ACK".to_owned(), limit).await?;
+            } else {
+                self.send(reply, None, "+ACK".to_owned()).await?;
+            }
+        }
+        Ok(())
+    }
+}
