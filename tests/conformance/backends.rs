@@ -40,8 +40,7 @@ pub(crate) const BACKENDS: &[Entry] = &[
     Entry {
         name: "kafka server",
         at_least: KAFKA_CAN,
-        // Its client for Rust can neither write nor read a header whose name is no text.
-        nature: Nature { lease: Some(Duration::from_secs(6)), any_bytes: false, ..KAFKA },
+        nature: Nature { lease: Some(Duration::from_secs(6)), ..KAFKA },
         ..on_server("kafka", || servers::server("kafka", KAFKA_OPTIONS, Place::Token))
     },
     #[cfg(feature = "rabbitmq")]
@@ -253,7 +252,7 @@ const BARE: Nature = Nature {
 };
 
 const KAFKA: Nature = Nature {
-    // Its records carry names of any bytes; its client takes names that are text.
+    // Its records carry names of any bytes; its client for Rust takes names that are text.
     any_bytes: false,
     settles_at_once: false,
     lease: Some(Duration::from_secs(45)),

@@ -19,6 +19,7 @@ use super::{
     instance::matching,
     ledger::Ledger,
     names::{group_of, physical},
+    patience::patiently,
     publish::Outbox,
     rebalance::unsigned,
     scratch::{OffThread, Quiet, read, scratch},
@@ -82,8 +83,9 @@ fn ends(outbox: &Outbox, group: &str, filter: &str) -> Result<(OffThread, Vec<Ta
     let consumer = scratch(options, group, "catch up")?;
     let mut targets = Vec::new();
     for (topic, partition) in matching(&found, filter) {
-        let watermarks = consumer.fetch_watermarks(&topic, partition, options.timeout);
-        let (low, high) = watermarks.map_err(|failure| of_client(&failure, "catch up", &topic))?;
+        let ask = || consumer.fetch_watermarks(&topic, partition, options.timeout);
+        let (low, high) =
+            patiently(options.timeout, ask).map_err(|failure| of_client(&failure, "catch up", &topic))?;
         if high > low {
             targets.push((topic, partition, unsigned(high)));
         }
@@ -110,7 +112,7 @@ fn left(
     }
     let partitions: Vec<_> =
         targets.iter().map(|(topic, partition, _)| (topic.clone(), *partition)).collect();
-    let found = committed(consumer, &partitions, timeout)
+    let found = patiently(timeout, || committed(consumer, &partitions, timeout))
         .map_err(|failure| of_client(&failure, "catch up", "what the group committed"))?;
     let mut left = Vec::new();
     for (target, found) in targets.into_iter().zip(found) {

@@ -31,6 +31,7 @@
 
 mod block;
 mod caught_up;
+mod check;
 mod clock;
 mod commit;
 mod config;
@@ -41,10 +42,12 @@ mod instance;
 mod ledger;
 mod letters;
 mod names;
+mod patience;
 mod poll;
 mod publish;
 mod rebalance;
 mod record;
+mod reports;
 mod scratch;
 mod share;
 mod topology;

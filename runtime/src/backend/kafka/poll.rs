@@ -21,6 +21,7 @@ use super::{
     errors::{error, kind_of, of_client},
     instance::Instance,
     ledger::Ledger,
+    patience::patiently,
     rebalance::{Pulled, Watch, unsigned},
     record::Record,
     share::{End, Share, Stage},
@@ -200,8 +201,9 @@ impl Poller {
             ours.map(|(at, part)| (at, part.topic.clone(), part.number, part.fetched)).collect()
         };
         for (number, topic, partition, next) in ours {
-            let watermarks = self.consumer.fetch_watermarks(&topic, partition, context.options.timeout);
-            let Ok((low, high)) = watermarks else { continue };
+            let timeout = context.options.timeout;
+            let ask = || self.consumer.fetch_watermarks(&topic, partition, timeout);
+            let Ok((low, high)) = patiently(timeout, ask) else { continue };
             let (low, high) = (unsigned(low), unsigned(high));
             if (low..=high).contains(&next) {
                 continue;

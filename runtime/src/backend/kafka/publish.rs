@@ -2,19 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, Message as _, Timestamp,
-    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
+    config::FromClientConfigAndContext as _,
     error::KafkaError,
-    message::DeliveryResult,
-    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
     types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::watch;
@@ -22,16 +17,16 @@ use tokio::sync::watch;
 use super::{
     clock::Clock,
     config::{Kafka, Provision},
-    connect::{Trouble, created, log, metadata, partitions, spawn},
+    connect::{Trouble, created, metadata, partitions, spawn},
     errors::{closed, error, kind_of},
     names::physical,
-    poll::now,
+    reports::{Reports, Signals, refused, unroutable},
     topology::{Wanted, await_topics, create},
     window::{Answer, Pending, Waiting, Window},
     wire,
 };
 use crate::{
-    backend::{Confirmation, Outgoing, Position, Publishing, Topic},
+    backend::{Outgoing, Publishing, Topic},
     error::{Error, ErrorKind, Result},
     topic,
 };
@@ -51,109 +46,6 @@ pub(super) struct Outbox {
 
 pub(super) type Client = ThreadedProducer<Reports>;
 
-/// What the client calls back, on its own thread.
-pub(super) struct Reports(Arc<Signals>);
-
-struct Signals {
-    window: Arc<Window>,
-    clock: Arc<Clock>,
-    trouble: Trouble,
-    /// The client gave up: idempotence is at an end, and nothing can be sent by it any more.
-    gave_up: AtomicBool,
-    /// What it threw away, to be answered when it has said why.
-    orphans: Mutex<Vec<(Arc<Pending>, String, bool)>>,
-    closed: AtomicBool,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if message.contains("SSL handshake failed") || message.contains("authentication") {
-            let kind = if message.contains("SSL") { ErrorKind::Connect } else { ErrorKind::Authentication };
-            self.0.trouble.note(kind, message.to_owned());
-        }
-        log(level, facility, message);
-    }
-
-    fn error(&self, failure: KafkaError, reason: &str) {
-        let code = failure.rdkafka_error_code();
-        self.0.trouble.note(code.map_or(ErrorKind::Connect, kind_of), reason.to_owned());
-        if code == Some(Code::Fatal) || code.map(kind_of) == Some(ErrorKind::Fatal) {
-            self.0.gave_up.store(true, Ordering::Release);
-        }
-        tracing::debug!(target: "typebus::kafka", %failure, "{reason}");
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Pending>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, pending: Arc<Pending>) {
-        let signals = &*self.0;
-        signals.window.leave(pending.bytes);
-        if let Err((failure, message)) = result
-            && let Some(code @ (Code::PurgeQueue | Code::PurgeInflight)) = failure.rdkafka_error_code()
-            && !signals.closed.load(Ordering::Acquire)
-        {
-            let orphan = (pending, message.topic().to_owned(), code == Code::PurgeInflight);
-            signals.orphans.lock().unwrap_or_else(PoisonError::into_inner).push(orphan);
-            signals.gave_up.store(true, Ordering::Release);
-            return signals.window.notify();
-        }
-        pending.answer(match result {
-            Ok(stored) => {
-                if let Timestamp::LogAppendTime(time) = stored.timestamp() {
-                    signals.clock.note(time, now());
-                }
-                Ok(Confirmation {
-                    partition: u32::try_from(stored.partition()).ok(),
-                    position: u64::try_from(stored.offset()).ok().map(Position::new),
-                })
-            }
-            Err((failure, message)) => Err(refused(failure, message.topic())),
-        });
-    }
-}
-
-/// What the broker's refusal means; what may be stored has an unknown outcome.
-fn refused(failure: &KafkaError, topic: &str) -> Error {
-    let code = failure.rdkafka_error_code().unwrap_or(Code::Unknown);
-    let what = |text: String| format!("topic `{topic}`: {text}");
-    match (kind_of(code), code) {
-        (_, Code::PurgeQueue) => closed("publish"),
-        (_, Code::PurgeInflight) => closed("publish").with_unknown_outcome(),
-        (ErrorKind::Unroutable, Code::UnknownPartition) => error(
-            ErrorKind::Config,
-            "publish",
-            what("it has no such partition; choose one that is there".to_owned()),
-        ),
-        (ErrorKind::Unroutable, _) => unroutable(topic),
-        (ErrorKind::TooLarge, _) => error(
-            ErrorKind::TooLarge,
-            "publish",
-            what(
-                "the message is larger than the broker takes; see the topic's `max.message.bytes`".to_owned(),
-            ),
-        ),
-        (ErrorKind::Permission, _) => error(
-            ErrorKind::Permission,
-            "publish",
-            what(format!("{code}; the user needs an ACL to write to it")),
-        ),
-        (_, Code::InvalidRecord | Code::InvalidTopic | Code::PolicyViolation) => {
-            error(ErrorKind::Topology, "publish", what(code.to_string()))
-        }
-        (kind, code) => {
-            let kind = if kind == ErrorKind::Topology { ErrorKind::Connect } else { kind };
-            error(kind, "publish", what(code.to_string())).with_unknown_outcome()
-        }
-    }
-}
-
-fn unroutable(topic: &str) -> Error {
-    let text = format!("topic `{topic}` does not exist; create it, or let `provision = create` do so");
-    error(ErrorKind::Unroutable, "publish", text)
-}
-
 /// How long the sending thread sleeps at most.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -161,14 +53,7 @@ impl Outbox {
     /// Makes the client; nothing is contacted yet.
     pub(super) fn open(options: &Arc<Kafka>, clock: &Arc<Clock>) -> Result<Arc<Self>> {
         let window = Arc::new(Window::new(options.window, options.window_bytes));
-        let signals = Arc::new(Signals {
-            window: window.clone(),
-            clock: clock.clone(),
-            trouble: Trouble::default(),
-            gave_up: AtomicBool::new(false),
-            orphans: Mutex::default(),
-            closed: AtomicBool::new(false),
-        });
+        let signals = Arc::new(Signals::new(window.clone(), clock.clone()));
         let outbox = Arc::new(Self {
             producer: RwLock::new(made(options, &signals)?),
             signals,
@@ -351,20 +236,7 @@ impl Outbox {
 
     /// Answers what the client threw away, and makes another one.
     fn renew(&self) {
-        let why = self.client().client().fatal_error();
-        let orphans =
-            std::mem::take(&mut *self.signals.orphans.lock().unwrap_or_else(PoisonError::into_inner));
-        for (pending, topic, may_be_stored) in orphans {
-            let (kind, reason) = match &why {
-                Some((code, reason)) if kind_of(*code) == ErrorKind::Permission => {
-                    (ErrorKind::Permission, format!("{reason}; the user needs an ACL to write"))
-                }
-                Some((_, reason)) => (ErrorKind::Connect, reason.clone()),
-                None => (ErrorKind::Connect, "the client gave up".to_owned()),
-            };
-            let refusal = error(kind, "publish", format!("topic `{topic}`: {reason}"));
-            pending.answer(Err(if may_be_stored { refusal.with_unknown_outcome() } else { refusal }));
-        }
+        self.signals.answer_orphans(self.client().client().fatal_error().as_ref());
         match made(&self.options, &self.signals) {
             Ok(client) => {
                 let old = std::mem::replace(

@@ -14,6 +14,7 @@ use super::{
     config::Kafka,
     connect::{created, log, spawn},
     errors::{error, kind_of, of_client},
+    patience::patiently,
 };
 use crate::error::{ErrorKind, Result};
 
@@ -82,7 +83,8 @@ pub(super) fn read(
 ) -> Result<()> {
     let what = format!("topic `{topic}`");
     let failed = |failure| of_client(&failure, "read", &what);
-    let (low, high) = consumer.fetch_watermarks(topic, partition, timeout).map_err(failed)?;
+    let ask = || consumer.fetch_watermarks(topic, partition, timeout);
+    let (low, high) = patiently(timeout, ask).map_err(failed)?;
     let from = i64::try_from(from.unwrap_or_default()).unwrap_or(i64::MAX).max(low);
     if from >= high {
         return Ok(());

@@ -24,6 +24,7 @@ use super::{
     errors::{error, of_client, of_code},
     instance::matching,
     names::{collide, discarded, group_of, physical},
+    patience::patiently,
     rebalance::unsigned,
     record::Record,
     scratch::{scratch, why},
@@ -313,19 +314,20 @@ fn resolve(
         return all
             .into_iter()
             .map(|(topic, partition)| {
-                let (_, high) =
-                    consumer.fetch_watermarks(&topic, partition, options.timeout).map_err(failed)?;
+                let ask = || consumer.fetch_watermarks(&topic, partition, options.timeout);
+                let (_, high) = patiently(options.timeout, ask).map_err(failed)?;
                 Ok((topic, partition, unsigned(high)))
             })
             .collect();
     }
-    let committed = with_patience(options, || committed(&consumer, &all, options.timeout)).map_err(failed)?;
+    let ask = || committed(&consumer, &all, options.timeout);
+    let committed = patiently(options.timeout, ask).map_err(failed)?;
     let is_new_group = committed.iter().all(Option::is_none);
     let new: Vec<_> = all.iter().zip(committed).filter(|(_, committed)| committed.is_none()).collect();
     let mut list = TopicPartitionList::new();
     for ((topic, partition), _) in &new {
         let ask = || consumer.fetch_watermarks(topic, *partition, options.timeout);
-        let (low, high) = with_patience(options, ask).map_err(failed)?;
+        let (low, high) = patiently(options.timeout, ask).map_err(failed)?;
         let latest = subscription.start == Some(Start::Latest) && is_new_group;
         let start = unsigned(if latest { high } else { low });
         add(&mut list, (topic, *partition), start, &Record::default()).map_err(failed)?;
@@ -342,7 +344,7 @@ fn commit_start<C: rdkafka::consumer::ConsumerContext>(
     consumer: &BaseConsumer<C>,
     list: &TopicPartitionList,
 ) -> rdkafka::error::KafkaResult<()> {
-    match with_patience(options, || consumer.commit(list, CommitMode::Sync)) {
+    match patiently(options.timeout, || consumer.commit(list, CommitMode::Sync)) {
         Err(failure)
             if matches!(
                 failure.rdkafka_error_code(),
@@ -352,34 +354,5 @@ fn commit_start<C: rdkafka::consumer::ConsumerContext>(
             Ok(())
         }
         answer => answer,
-    }
-}
-
-/// A coordinator may be busy loading for a while, and a topic that was just made may not be everywhere.
-fn with_patience<T>(
-    options: &Kafka,
-    mut ask: impl FnMut() -> rdkafka::error::KafkaResult<T>,
-) -> rdkafka::error::KafkaResult<T> {
-    let deadline = Instant::now() + options.timeout;
-    loop {
-        let answer = ask();
-        let heals = |code| {
-            matches!(
-                code,
-                Code::CoordinatorLoadInProgress
-                    | Code::CoordinatorNotAvailable
-                    | Code::NotCoordinator
-                    | Code::WaitingForCoordinator
-                    | Code::RebalanceInProgress
-                    | Code::NotLeaderForPartition
-                    | Code::LeaderNotAvailable
-                    | Code::UnknownTopicOrPartition
-            )
-        };
-        let waits = answer.as_ref().is_err_and(|failure| failure.rdkafka_error_code().is_some_and(heals));
-        if !waits || Instant::now() >= deadline {
-            return answer;
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -35,7 +35,7 @@
 //! | `order = none` | partitions | partitions | competing | competing | competing |
 //! | a late group sees history | yes | yes | no | yes | yes |
 //! | without a group | kept | kept | `Unroutable` | kept in a stream, else `Unroutable` | `Unroutable` |
-//! | headers | anything | anything | each name once, as text | visible ASCII names, text values; names in no order | each name once; text |
+//! | headers | anything | names of text, without NUL | each name once, as text | visible ASCII names, text values; names in no order | each name once; text |
 //! | the same id within 2 min | stored | stored | stored | confirmed and not stored, but for dead letters | stored |
 //! | a lease | endless | 45 s, renewed | 30 min, not renewed | 30 s, renewed | endless |
 //! | `delay` / `expires_in` | yes / yes | no / age told | no / yes | yes / yes | yes / age told |

@@ -133,6 +133,8 @@ pub(super) enum Unrouted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeaderRules {
     Anything,
+    /// Names of text; values are any bytes.
+    TextNames,
     /// Names once each, and text; values are any bytes.
     Table,
     /// Names of visible ASCII without a colon, values of text; the order of different names is lost.
@@ -176,6 +178,8 @@ const BARE: Nature = Nature {
 
 const KAFKA: Nature = Nature {
     durability: Durability::Lazy { every: Duration::from_millis(200), settlements: 1_000 },
+    // Its records carry names of any bytes; its client for Rust takes names that are text.
+    headers: HeaderRules::TextNames,
     lease: Lease::Renewed(Duration::from_secs(45)),
     names_collide: true,
     delay: false,

@@ -13,6 +13,7 @@ impl HeaderRules {
     pub(super) fn carry(self, message: Message) -> Result<Message> {
         match self {
             Self::Anything => return Ok(message),
+            Self::TextNames => plain(&message).try_for_each(|(name, _)| unbroken(name))?,
             Self::Table => {
                 once_each(&message)?;
                 plain(&message).try_for_each(|(name, _)| text(name, name, "name"))?;
@@ -63,6 +64,13 @@ fn text(name: &[u8], part: &[u8], what: &str) -> Result<()> {
             name,
             &format!("has a {what} that is not UTF-8, which the broker cannot carry; encode it"),
         )),
+    }
+}
+
+fn unbroken(name: &[u8]) -> Result<()> {
+    match name.contains(&0) {
+        true => Err(refuse(name, "has a name with a NUL in it, which the broker cannot carry; rename it")),
+        false => text(name, name, "name"),
     }
 }
 

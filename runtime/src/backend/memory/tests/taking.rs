@@ -62,11 +62,12 @@ fn headers_are_what_the_wire_carries() {
     };
     let refused = Err(ErrorKind::InvalidHeader);
     type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
-    let cases: [(Pairs<'_>, [bool; 4]); 6] = [
+    let cases: [(Pairs<'_>, [bool; 4]); 7] = [
         (&[(b"a", b"1"), (b"b", "ü".as_bytes())], [true, true, true, true]),
         (&[(b"a", b"1"), (b"a", b"2")], [true, false, true, false]),
         (&[(b"a", b"\xff\xfe")], [true, true, false, false]),
-        (&[(b"\xff\xfe", b"1")], [true, false, false, false]),
+        (&[(b"\xff\xfe", b"1")], [false, false, false, false]),
+        (&[(b"a\0b", b"1")], [false, true, false, true]),
         (&[(b"a:b", b"1")], [true, true, false, true]),
         (&[(b"a b", b"1\r\n")], [true, true, false, true]),
     ];
