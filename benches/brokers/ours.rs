@@ -35,7 +35,7 @@ async fn take(order: Order, latch: State<Arc<Latch>>) {
 impl Latch {
     fn arrived(&self) {
         let missing = self.missing.fetch_sub(1, Ordering::AcqRel);
-        if missing % 1_024 == 0 || missing <= 1 {
+        if missing.is_multiple_of(1_024) || missing <= 1 {
             self.first.lock().unwrap().get_or_insert_with(Instant::now);
         }
         if missing == 1 {
