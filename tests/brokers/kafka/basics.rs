@@ -13,7 +13,7 @@ use crate::desk::{
 async fn what_is_published_arrives_and_once_settled_never_again() {
     let (backend, topic) = (connect(options()), unique("basics.orders"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut positions = Vec::new();
     for nth in 0..20 {
         let stored = publish(&backend, &topic, "k", &nth.to_string()).await;
@@ -47,7 +47,7 @@ async fn what_is_published_arrives_and_once_settled_never_again() {
 async fn headers_arrive_as_they_were_sent_and_foreign_ones_are_understood() {
     let (backend, topic) = (connect(options()), unique("basics.headers"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let foreign: [(&[u8], &[u8]); 6] = [
         (b"cloudEvents:type", b"order.placed.v2"),
         (b"cloudEvents_source", b"shop"),
@@ -75,7 +75,7 @@ async fn headers_arrive_as_they_were_sent_and_foreign_ones_are_understood() {
 async fn a_pattern_receives_topics_that_come_later_and_never_reserved_ones() {
     let (backend, first) = (connect(options()), unique("shop"));
     let it = from(Start::Latest, subscription("audit", &format!("{first}.*.v1")));
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut consumer = subscribe(&backend, &it).await;
     // Both are created by their first message.
     publish(&backend, &format!("{first}.orders.v1"), "k", "one").await;
@@ -112,7 +112,7 @@ async fn an_instance_receives_everything_from_its_provisioning_on() {
 async fn without_room_nothing_is_delivered_and_nothing_is_lost() {
     let (backend, topic) = (connect(options()), unique("basics.full"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let publishing: Vec<_> =
         (0..3_000).map(|nth| backend.publish(outgoing(&topic, "k", &nth.to_string()))).collect();
     for confirmation in publishing {

@@ -17,7 +17,7 @@ fn past(crashes: u32) -> Past {
 async fn what_was_held_is_suspect_and_whoever_was_recorded_is_counted() {
     let (backend, topic) = (connect(options()), unique("crash.suspects"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     for nth in 0..3 {
         publish(&backend, &topic, "k", &nth.to_string()).await;
     }
@@ -52,7 +52,7 @@ async fn what_is_finished_above_the_floor_is_not_run_again() {
     let (backend, topic) =
         (connect(options().commit_every(Duration::from_millis(20))), unique("crash.finished"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     for nth in 0..50 {
         publish(&backend, &topic, "k", &nth.to_string()).await;
     }
@@ -78,7 +78,7 @@ async fn what_is_finished_above_the_floor_is_not_run_again() {
 async fn a_clean_close_hands_attempts_over_and_suspects_nobody() {
     let (backend, topic) = (connect(options()), unique("crash.clean"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     for nth in 0..2 {
         publish(&backend, &topic, "k", &nth.to_string()).await;
     }

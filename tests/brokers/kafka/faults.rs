@@ -30,7 +30,7 @@ async fn a_broker_that_is_killed_and_comes_back_loses_nothing_that_was_confirmed
     let backend = connect(Options::from_url(&kafka.url()).unwrap());
     let (topic, count) = (unique("faults.orders"), 3_000);
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut consumer = subscribe(&backend, &it).await;
     let mut publishing = Vec::new();
     for nth in 0..count {
@@ -75,7 +75,7 @@ async fn a_publish_whose_answer_does_not_come_has_an_unknown_outcome_in_time() {
     let backend = connect(Options::from_url(&url).unwrap().publish_timeout(Duration::from_secs(3)));
     let topic = unique("faults.link");
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     publish(&backend, &topic, "k", "first").await;
     kafka.proxy().unwrap().hold_answers();
     let began = Instant::now();
@@ -107,7 +107,7 @@ async fn a_second_process_of_the_same_name_ends_the_first() {
     let topic = unique("faults.fence");
     let backend = connect(options().instance("node-1"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     publish(&backend, &topic, "k", "x").await;
     let mut first = subscribe(&backend, &it).await;
     take(&mut first, 1).await;
@@ -129,7 +129,7 @@ async fn messages_that_are_gone_are_an_incident() {
     let of = |on_gap| connect(Options::from_url(&kafka.url()).unwrap().partitions(1).on_gap(on_gap));
     let (stops, skips, topic) = (of(OnGap::Stop), of(OnGap::Skip), unique("faults.gone"));
     let it = subscription("billing", &topic);
-    provision(&stops, &[it.clone()]).await;
+    provision(&stops, std::slice::from_ref(&it)).await;
     for nth in 0..5 {
         publish(&stops, &topic, "k", &nth.to_string()).await;
     }
@@ -139,7 +139,7 @@ async fn messages_that_are_gone_are_an_incident() {
         loop {
             sleep(Duration::from_millis(700)).await;
             publish(&stops, &topic, "k", "last").await;
-            provision(&stops, &[late.clone()]).await;
+            provision(&stops, std::slice::from_ref(&late)).await;
             let mut consumer = subscribe(&stops, &subscription(&unique("look"), &topic)).await;
             let first = take(&mut consumer, 1).await;
             close(&mut consumer).await;

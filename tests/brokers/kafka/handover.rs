@@ -14,7 +14,7 @@ use crate::desk::{
 async fn share(protocol: Protocol) {
     let (backend, topic) = (connect(options().protocol(protocol)), unique("handover.orders"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     for nth in 0..40 {
         publish(&backend, &topic, &format!("k{}", nth % 16), &nth.to_string()).await;
     }
@@ -90,7 +90,7 @@ async fn kip_848_hands_over_in_order() {
 async fn a_worker_that_takes_nothing_is_still_asked_to_give_up() {
     let (backend, topic) = (connect(options()), unique("handover.full"));
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     for nth in 0..8 {
         publish(&backend, &topic, &format!("k{nth}"), "x").await;
     }

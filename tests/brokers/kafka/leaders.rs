@@ -27,10 +27,10 @@ async fn nothing_that_was_confirmed_is_lost_with_a_leader() {
     let backend = connect(Options::from_url(&cluster.url()).unwrap().partitions(3).replication(3));
     let topic = unique("leaders.orders");
     let it = subscription("billing", &topic);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut consumer = subscribe(&backend, &it).await;
     let (publisher, place) = (backend.clone(), topic.clone());
-    let load = tokio::spawn(async move {
+    let load = async move {
         let mut confirmations = Vec::new();
         for nth in 0..COUNT {
             confirmations.push(publisher.publish(outgoing(
@@ -48,36 +48,39 @@ async fn nothing_that_was_confirmed_is_lost_with_a_leader() {
             confirmed.insert(nth);
         }
         confirmed
-    });
+    };
     let mut seen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut total = BTreeSet::new();
     let mut killing = None;
     let deadline = Instant::now() + Duration::from_secs(120);
-    while total.len() < COUNT {
-        assert!(Instant::now() < deadline, "{} of {COUNT} arrived", total.len());
-        let (intake, taken) = news(&mut consumer, Room { count: 100, bytes: 1 << 20 }).await;
-        if let Intake::Revoking(partitions) = intake {
-            consumer.release(&partitions);
-        }
-        for nth in payloads(&taken) {
-            let nth = nth.parse().unwrap();
-            if total.insert(nth) {
-                seen.entry(nth % 7).or_default().push(nth);
+    let consume = async {
+        while total.len() < COUNT {
+            assert!(Instant::now() < deadline, "{} of {COUNT} arrived", total.len());
+            let (intake, taken) = news(&mut consumer, Room { count: 100, bytes: 1 << 20 }).await;
+            if let Intake::Revoking(partitions) = intake {
+                consumer.release(&partitions);
+            }
+            for nth in payloads(&taken) {
+                let nth = nth.parse().unwrap();
+                if total.insert(nth) {
+                    seen.entry(nth % 7).or_default().push(nth);
+                }
+            }
+            settle(&mut consumer, &taken);
+            if total.len() > COUNT / 3 && killing.is_none() {
+                let (cluster, topic) = (cluster.clone(), topic.clone());
+                killing = Some(spawn_blocking(move || cluster.leader(&topic, 0).unwrap().kill().unwrap()));
             }
         }
-        settle(&mut consumer, &taken);
-        if total.len() > COUNT / 3 && killing.is_none() {
-            let (cluster, topic) = (cluster.clone(), topic.clone());
-            killing = Some(spawn_blocking(move || cluster.leader(&topic, 0).unwrap().kill().unwrap()));
-        }
-    }
+    };
+    let (confirmed, ()) = tokio::join!(load, consume);
     killing.expect("it was killed under way").await.unwrap();
-    assert_eq!(load.await.unwrap(), total);
+    assert_eq!(confirmed, total);
     assert!(seen.values().all(|key| key.is_sorted_by(|a, b| a < b)), "a key is out of order");
     caught_up(&backend, &it).await;
     // What is new can be provisioned and consumed while one node is missing.
     let late = subscription("late-comer", &topic);
-    provision(&backend, &[late.clone()]).await;
+    provision(&backend, std::slice::from_ref(&late)).await;
     close(&mut consumer).await;
     backend.close().await.unwrap();
 }

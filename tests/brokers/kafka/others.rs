@@ -71,7 +71,7 @@ async fn a_partition_that_is_added_under_latest_loses_nothing() {
     // While nobody does, and the plan is provisioned again after it.
     grow(&topic, 4).await;
     publish_to(&topic, 3, "meanwhile").await;
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut consumer = subscribe(&backend, &it).await;
     let taken = take(&mut consumer, 1).await;
     assert_eq!(payloads(&taken), ["meanwhile"]);
@@ -119,7 +119,7 @@ async fn foreign_or_truncated_metadata_of_a_commit_says_nothing() {
     for change in foreign {
         let (backend, topic) = (connect(options().partitions(1)), unique("others.metadata"));
         let it = subscription("billing", &topic);
-        provision(&backend, &[it.clone()]).await;
+        provision(&backend, std::slice::from_ref(&it)).await;
         for nth in 0..3 {
             publish(&backend, &topic, "k", &nth.to_string()).await;
         }

@@ -36,7 +36,7 @@ impl Fort {
     async fn gets_in(&self, url: &str) {
         let (backend, topic) = (connect(Options::from_url(url).unwrap()), unique("security.orders"));
         let it = subscription("billing", &topic);
-        provision(&backend, &[it.clone()]).await;
+        provision(&backend, std::slice::from_ref(&it)).await;
         publish(&backend, &topic, "k", "x").await;
         let mut consumer = subscribe(&backend, &it).await;
         let taken = take(&mut consumer, 1).await;

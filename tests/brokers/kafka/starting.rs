@@ -21,20 +21,20 @@ async fn latest_holds_from_the_provisioning_on_whatever_crashes() {
     provision(&backend, &[subscription("other", &name)]).await;
     publish(&backend, &name, "k", "before").await;
     let it = from(Start::Latest, subscription("billing", &name));
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     publish(&backend, &name, "k", "after").await;
     // The first one takes it and dies before any commit.
     let mut first = subscribe(&backend, &it).await;
     assert_eq!(payloads(&take(&mut first, 1).await), ["after"]);
     drop(first);
-    provision(&backend, &[it.clone()]).await;
+    provision(&backend, std::slice::from_ref(&it)).await;
     let mut second = subscribe(&backend, &it).await;
     let taken = take(&mut second, 1).await;
     assert_eq!(payloads(&taken), ["after"]);
     settle(&mut second, &taken);
     close(&mut second).await;
     let early = from(Start::Earliest, subscription("late-comer", &name));
-    provision(&backend, &[early.clone()]).await;
+    provision(&backend, std::slice::from_ref(&early)).await;
     let mut third = subscribe(&backend, &early).await;
     assert_eq!(payloads(&take(&mut third, 2).await), ["before", "after"]);
     close(&mut third).await;

@@ -227,9 +227,10 @@ pub(super) fn metadata<C: ClientContext>(
     let deadline = Instant::now() + timeout;
     trouble.take();
     let mut said: Option<(ErrorKind, String)> = None;
+    let mut slice = SLICE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let failure = match client.fetch_metadata(topic, left.min(SLICE)) {
+        let failure = match client.fetch_metadata(topic, left.min(slice)) {
             Ok(metadata) => return Ok(metadata),
             Err(failure) => failure,
         };
@@ -238,16 +239,18 @@ pub(super) fn metadata<C: ClientContext>(
         let kind = said.as_ref().map_or_else(|| kind_of(code), |(kind, _)| *kind);
         let is_final = matches!(kind, ErrorKind::Authentication | ErrorKind::Permission)
             || said.as_ref().is_some_and(|(_, reason)| reason.contains("SSL handshake failed"));
-        if is_final || left <= SLICE {
+        if is_final || left <= slice {
             let kind = if kind == ErrorKind::Timeout { ErrorKind::Connect } else { kind };
             let reason =
                 said.map_or_else(|| format!("no answer within {timeout:?}: {failure}"), |(_, reason)| reason);
             return Err(error(kind, operation, format!("{reason}{}", advice(kind))));
         }
+        // What comes later than that is thrown away, and a large cluster or a busy one takes its time.
+        slice *= 2;
     }
 }
 
-/// How long one question waits before the client's complaints are looked at.
+/// How long the first question waits before the client's complaints are looked at.
 const SLICE: Duration = Duration::from_millis(250);
 
 /// The partitions of a topic: `None` where it does not exist.
