@@ -82,8 +82,10 @@ fn table(chosen: &[&Trial], next: impl Fn(Broker) -> Result<(String, Figures), S
     for trial in chosen {
         match next(trial.broker) {
             Ok((version, Figures { account, outage, peak, took })) => println!(
-                "{:<58} {version:>8} {:>7} {:>8} {:>9} {:>6.1} s {:>4} MiB {:>6.1} s",
+                "{:<58} {:>8} {:>7} {:>8} {:>9} {:>6.1} s {:>4} MiB {:>6.1} s",
                 name(trial),
+                // Kafka says more than its version.
+                version.split(' ').next().unwrap_or_default(),
                 account.failed,
                 account.repeats,
                 account.overlaps,
@@ -92,7 +94,7 @@ fn table(chosen: &[&Trial], next: impl Fn(Broker) -> Result<(String, Figures), S
                 took.as_secs_f64()
             ),
             Err(why) => {
-                println!("{:<58} {:>8} FAILED", name(trial), "");
+                println!("{:<58} {:>8} FAILED: {why}", name(trial), "");
                 failures.push(format!("---- {} ----\n{why}\n", name(trial)));
             }
         }
