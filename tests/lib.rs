@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 pub mod carrier;
+pub mod log;
 pub mod quiet;
 
 use std::{

@@ -89,7 +89,7 @@ async fn what_was_never_meant_for_a_group_is_not_missed() {
     assert_eq!(payloads(&taker.take(3).await), ["6", "7", "8"]);
 }
 
-/// What has expired, as its sender wished, is no incident either.
+/// What has expired, as its sender wished, is no incident.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_expired_is_not_missed() {
     let place = Place::new();

@@ -1,17 +1,11 @@
 //! Who gets in, and what everybody else is told, in time and without a secret.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt::Write as _,
     path::Path,
-    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
-use tracing::{
-    Dispatch,
-    field::{Field, Visit},
-    span,
-};
 use typebus::{
     Error, ErrorKind,
     backend::nats::{Nats as Options, Provision},
@@ -20,64 +14,13 @@ use typebus_servers::{
     ALICE, Certificates, Identity, MALLORY, Nats,
     nats::{Auth, Setup},
 };
+use typebus_tests::log::Log;
 
 use crate::help::{Place, Taker, message, open, outgoing, patiently, payloads, publish};
 
 /// Blocks while it starts.
 async fn start(setup: Setup) -> Nats {
     tokio::task::spawn_blocking(move || setup.start()).await.unwrap().unwrap()
-}
-
-/// Everything that anybody logs on this thread, with all its fields.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        // While there is only one subscriber, tracing asks whichever thread comes first whether a line is of interest.
-        static STAY: LazyLock<[Dispatch; 2]> =
-            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Log::default())));
-        LazyLock::force(&STAY);
-        let log = Self::default();
-        let guard = tracing::subscriber::set_default(log.clone());
-        (log, guard)
-    }
-
-    fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = write!(self.0.lock().unwrap(), " {field}={value:?}");
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
-        span.record(&mut self.clone());
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let _ = writeln!(self.0.lock().unwrap());
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }
 
 /// It publishes, consumes and settles.

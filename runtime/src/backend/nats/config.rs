@@ -347,12 +347,15 @@ mod tests {
 
     #[test]
     fn a_url_says_everything() {
-        let url = "tls://us%40er:se%2Fcret@one,two:7/?ack_wait=3s&fetch=5&provision=verify&ca_file=ca.pem\
+        let url = "tls://us%40er:se%2Fcret@one,two:7/?ack_wait=3s&fetch=5&on_gap=skip&ca_file=ca.pem\
                    &stream.EVENTS=shop.%3E,billing.%3E";
         let options = Nats::from_url(url).unwrap();
         assert_eq!(options.hosts, [("one".to_owned(), 4222), ("two".to_owned(), 7)]);
         assert_eq!(options.user.as_deref(), Some("us@er"));
-        assert_eq!((options.ack_wait, options.fetch), (Duration::from_secs(3), 5));
+        assert_eq!(
+            (options.ack_wait, options.fetch, options.on_gap),
+            (Duration::from_secs(3), 5, OnGap::Skip)
+        );
         assert_eq!(
             options.streams,
             [("EVENTS".to_owned(), vec!["shop.>".to_owned(), "billing.>".to_owned()])]
@@ -366,7 +369,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
         let url = "nats://u:hunter2@h/x?fetch=0&ack_wait=fast&token=hunter3&colour=red&ca_file=x&replicas=9\
-                   &instance_expiry=11m&stream.a.b=x";
+                   &instance_expiry=11m&on_gap=go&stream.a.b=x";
         let error = Nats::from_url(url).unwrap_err();
         let text = format!("{error} {error:?}");
         for part in [
@@ -378,6 +381,7 @@ mod tests {
             "`tls`",
             "`replicas`",
             "`instance_expiry`",
+            "neither `stop` nor `skip`",
             "`stream`",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");

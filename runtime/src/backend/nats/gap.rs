@@ -14,6 +14,8 @@ use crate::error::{ErrorKind, Result};
 impl Driver {
     /// Looks for it, when this instance begins or begins again; all up to `floor` is settled.
     ///
+    /// A purge is not seen, which moves the floor of every consumer: whoever purges wants it.
+    ///
     /// It stops only a group, and only when it begins: what an idle group has not read of a busy stream cannot be told
     /// from what was never meant for it, and a lost connection must not stop it.
     ///

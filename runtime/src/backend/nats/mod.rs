@@ -23,6 +23,8 @@
 //!   [`Nats::pin_timeout`]. Whoever takes over resets the consumer to its ack floor: everything that was delivered from there on
 //!   comes again, in order, what was settled above it too. A client that stands still for longer than that may overlap
 //!   with the next one.
+//! * A group that the limits of its stream overtook (`max_age`, `max_msgs`, ...) stops when it begins, with a `Fatal` error,
+//!   or goes on and logs it; [`Nats::on_gap`] says which. A purge, and what has expired, is no such thing.
 //! * Every subscription has a connection of its own, so that a message that the client cannot read
 //!   ([below](#what-others-write)) harms no other. All publishes share one more, and questions another.
 //! * A delivery is leased for [`Nats::ack_wait`], which is renewed each third of it for as long as it is held.

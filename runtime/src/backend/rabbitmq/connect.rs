@@ -87,7 +87,7 @@ impl Link {
             Ok(connection) => Ok(Self { connection, socket }),
             Err(cause) => {
                 socket.cut();
-                Err(failure::of_connecting(&cause, host, port))
+                Err(failure::of_connecting(&cause, host, port, options.tls))
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn of(cause: &lapin::Error, operation: &'static str) -> Error {
 }
 
 /// What it means that a connection could not be made.
-pub(super) fn of_connecting(cause: &lapin::Error, host: &str, port: u16) -> Error {
+pub(super) fn of_connecting(cause: &lapin::Error, host: &str, port: u16, is_tls: bool) -> Error {
     let (kind, text) = match code(cause) {
         Some(403) => (
             ErrorKind::Authentication,
@@ -53,9 +53,21 @@ pub(super) fn of_connecting(cause: &lapin::Error, host: &str, port: u16) -> Erro
             ErrorKind::Permission,
             format!("{host}:{port} does not let the user into the virtual host; check both"),
         ),
+        _ if is_tls && is_of_tls(cause) => (
+            ErrorKind::Connect,
+            format!(
+                "TLS with {host}:{port} fails: {cause}; check `amqps://`, the certificates, and the host's name"
+            ),
+        ),
         _ => (ErrorKind::Connect, format!("no connection to {host}:{port}: {cause}")),
     };
     error(kind, "connect", text).because(cause.clone())
+}
+
+/// The client calls what is wrong with TLS an error of input and output.
+fn is_of_tls(cause: &lapin::Error) -> bool {
+    let lower = cause.to_string().to_lowercase();
+    ["certificate", "fatal alert", "tls", "handshake"].iter().any(|it| lower.contains(it))
 }
 
 /// An operation that may take so long.
