@@ -12,7 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
-use typebus::prelude::*;
+use typebus::{Limits, Tuning, prelude::*};
 
 use crate::ledger::{Entry, Ledger};
 
@@ -117,7 +117,10 @@ async fn publish(orders: &Orders) {
 
 async fn handle(orders: &Orders) {
     let ledger = Arc::new(Ledger::append(&orders.ledger));
-    let bus = Bus::<Books>::builder().state(ledger.clone()).connect(&orders.url).await.unwrap();
+    // On Kafka a crash makes suspects of whatever may have been held, and these run one by one: small in a trial.
+    let limits = Limits { held: 100, ..Limits::default() };
+    let builder = Bus::<Books>::builder().tuning(Tuning { limits, ..Tuning::default() });
+    let bus = builder.state(ledger.clone()).connect(&orders.url).await.unwrap();
     let running = bus.start().await.unwrap();
     say("ready");
     let mut words = words();

@@ -13,9 +13,9 @@ pub(crate) struct Site {
 
 #[derive(Debug)]
 enum Node {
-    Kafka(Kafka),
-    Nats(Nats),
-    RabbitMq(RabbitMq),
+    Kafka(Box<Kafka>),
+    Nats(Box<Nats>),
+    RabbitMq(Box<RabbitMq>),
 }
 
 /// So that lame duck mode takes seconds, and not minutes: 30 s is the least, for many connections.
@@ -25,16 +25,16 @@ impl Site {
     /// Starts a server; `options` are the query of its URL.
     pub(crate) fn open(broker: Broker, options: &str) -> Self {
         let (node, link) = match broker {
-            Broker::Kafka => (Node::Kafka(Kafka::setup().proxied().start().unwrap()), None),
+            Broker::Kafka => (Node::Kafka(Box::new(Kafka::setup().proxied().start().unwrap())), None),
             Broker::Nats => {
                 let server = Nats::setup().line(LAME_DUCK).start().unwrap();
                 let link = Proxy::to(server.port()).unwrap();
-                (Node::Nats(server), Some(link))
+                (Node::Nats(Box::new(server)), Some(link))
             }
             Broker::RabbitMq => {
                 let server = RabbitMq::start().unwrap();
                 let link = Proxy::to(server.port()).unwrap();
-                (Node::RabbitMq(server), Some(link))
+                (Node::RabbitMq(Box::new(server)), Some(link))
             }
         };
         let options = if options.is_empty() { String::new() } else { format!("?{options}") };

@@ -57,7 +57,7 @@ const OF_ONE_FAULT: usize = 2_000;
 /// So that what a dead process had is soon another's. On RabbitMQ that goes with the connection.
 const fn short_leases(broker: Broker) -> &'static str {
     match broker {
-        Broker::Kafka => "session_timeout=6s",
+        Broker::Kafka => "session_timeout=6s&commit_after=100",
         Broker::Nats => "ack_wait=2s&pin_timeout=2s&idle_timeout=1s",
         Broker::RabbitMq => "",
     }
