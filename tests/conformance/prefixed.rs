@@ -18,7 +18,7 @@ use typebus::{
 
 /// Where the prefix of a topic stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(any(feature = "kafka", feature = "rabbitmq")), expect(dead_code, reason = "theirs"))]
+#[allow(dead_code, reason = "which of them there is a broker for depends on the features")]
 pub(crate) enum Place {
     /// `prefix.shop.orders`: a token of its own, as the bus's own prefix is; `>` is everything of the trial.
     Token,
