@@ -51,6 +51,8 @@ pub mod memory;
 pub mod nats;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
+mod tls;
 #[cfg(feature = "broker")]
 mod url;
 

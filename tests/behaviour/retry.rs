@@ -214,3 +214,25 @@ async fn without_a_timeout_an_attempt_may_take_as_long_as_it_takes() {
     assert_eq!(journal.beginnings(), [(1, 1)]);
     assert_eq!(ends(&running), Ends { handled: 1, ..Ends::NONE });
 }
+
+/// Fails at once, but only after it has kept the worker from going on.
+#[handler(retry(attempts = 2))]
+async fn blocking(job: Job, attempt: Attempt, journal: State<Journal>) -> Result<(), Failure> {
+    if attempt.number() == 1 {
+        std::thread::sleep(ms(60));
+    }
+    journal.run(&job, attempt.number()).await
+}
+
+service! { Blocking = "blocking" { handles: [blocking], publishes: [Job], state: [Journal] } }
+
+/// In real time: a paused clock stands still while a handler blocks.
+#[tokio::test]
+async fn a_delay_counts_from_the_failure_however_long_the_round_took() {
+    let journal = Journal::default();
+    let bus = Bus::<Blocking>::builder().state(journal.clone()).connect("memory:").await.unwrap();
+    bus.publish(&Job::of("k", 1).does([Does::FailFor(80)])).await.unwrap();
+    let running = start(&bus).await;
+    caught_up(&running).await;
+    assert!(journal.delays(1)[0] >= ms(80), "{:?}", journal.delays(1));
+}

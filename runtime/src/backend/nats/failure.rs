@@ -1,7 +1,10 @@
 //! What the client's and the server's errors mean here.
 
 use super::SYSTEM;
-use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::{
+    backend::tls,
+    error::{BoxError, Error, ErrorKind, Result},
+};
 
 pub(super) fn error(kind: ErrorKind, operation: &'static str, text: impl Into<String>) -> Error {
     Error::new(kind, operation, text.into()).at(SYSTEM)
@@ -31,16 +34,13 @@ pub(super) fn asked(operation: &'static str, what: &str, cause: impl Into<BoxErr
 /// What it means that a connection could not be made. Neither text nor cause shows a secret.
 pub(super) fn of_connecting(cause: async_nats::ConnectError, hosts: &str, is_tls: bool) -> Error {
     use async_nats::ConnectErrorKind as Kind;
-    // The client calls most of what is wrong with TLS an error of input and output.
-    let lower = cause.to_string().to_lowercase();
-    let is_of_tls = ["certificate", "fatal alert", "tls", "handshake"].iter().any(|it| lower.contains(it));
     let (kind, text) = match cause.kind() {
         Kind::AuthorizationViolation | Kind::Authentication => (
             ErrorKind::Authentication,
             format!("{hosts} does not accept the credentials; check user, token, nkey or credentials file"),
         ),
         Kind::TimedOut => (ErrorKind::Connect, format!("{hosts} does not answer; is a NATS server there?")),
-        kind if kind == Kind::Tls || (is_tls && is_of_tls) => (
+        kind if kind == Kind::Tls || (is_tls && tls::has_failed(&cause)) => (
             ErrorKind::Connect,
             format!("TLS with {hosts} fails: {cause}; check `tls://`, the certificates, and the host's name"),
         ),

@@ -6,7 +6,10 @@ use lapin::protocol::AMQPErrorKind;
 use tokio::time::timeout;
 
 use super::SYSTEM;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    backend::tls,
+    error::{Error, ErrorKind, Result},
+};
 
 pub(super) fn error(kind: ErrorKind, operation: &'static str, text: impl Into<String>) -> Error {
     Error::new(kind, operation, text.into()).at(SYSTEM)
@@ -53,7 +56,7 @@ pub(super) fn of_connecting(cause: &lapin::Error, host: &str, port: u16, is_tls:
             ErrorKind::Permission,
             format!("{host}:{port} does not let the user into the virtual host; check both"),
         ),
-        _ if is_tls && is_of_tls(cause) => (
+        _ if is_tls && tls::has_failed(cause) => (
             ErrorKind::Connect,
             format!(
                 "TLS with {host}:{port} fails: {cause}; check `amqps://`, the certificates, and the host's name"
@@ -62,12 +65,6 @@ pub(super) fn of_connecting(cause: &lapin::Error, host: &str, port: u16, is_tls:
         _ => (ErrorKind::Connect, format!("no connection to {host}:{port}: {cause}")),
     };
     error(kind, "connect", text).because(cause.clone())
-}
-
-/// The client calls what is wrong with TLS an error of input and output.
-fn is_of_tls(cause: &lapin::Error) -> bool {
-    let lower = cause.to_string().to_lowercase();
-    ["certificate", "fatal alert", "tls", "handshake"].iter().any(|it| lower.contains(it))
 }
 
 /// An operation that may take so long.

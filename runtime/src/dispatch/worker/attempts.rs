@@ -364,8 +364,9 @@ impl Worker {
                 entry.solo |= runner.is_batch();
                 entry.stage = Stage::Sleeping;
                 self.tally.retried += 1;
-                // A request that will not be repeated in time need not hold its lane for longer.
-                self.retries.sleep(id, (self.now + wait).min(entry.expires));
+                // A request that will not be repeated in time need not hold its lane for longer. The delay is a floor, and
+                // a round may take long: it counts from here, not from where the round began.
+                self.retries.sleep(id, (self.clock.now() + wait).min(entry.expires));
                 if self.observing.is_some() {
                     self.observe_retry(id, attempt, wait);
                 }
@@ -426,7 +427,7 @@ impl Worker {
                     if let Some(entry) = self.held.get_mut(*id) {
                         entry.stage = Stage::Sleeping;
                     }
-                    self.retries.sleep(*id, self.now + wait);
+                    self.retries.sleep(*id, self.clock.now() + wait);
                 }
                 None => self.enqueue(*id),
             }

@@ -125,7 +125,7 @@ impl Worker {
         }
         // Whoever wakes asks the same again.
         entry.stage = Stage::Sleeping;
-        self.retries.sleep(id, self.now + wait);
+        self.retries.sleep(id, self.clock.now() + wait);
     }
 
     /// A delivery that slept because of the store, and is to tell it what became of its work.
