@@ -5,7 +5,7 @@
 
 use triomphe::ThinArc;
 
-use super::{Head, Message, MessageBuilder, Traits, length};
+use super::{Head, Message, MessageBuilder, Traits, builder::length};
 
 /// No attribute has it.
 const ORIGINAL: u8 = u8::MAX;
