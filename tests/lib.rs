@@ -8,6 +8,7 @@
 pub mod carrier;
 pub mod log;
 pub mod quiet;
+pub mod taker;
 
 use std::{
     cell::Cell,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 use typebus::{
     ErrorKind,
-    backend::{Order, Subscription, Topic},
+    backend::{Order, SendOptions, Subscription, Topic},
 };
 
 use crate::help::{
     PATIENCE, Place, Taker, connect, keyed, message, open, options, outgoing, patiently, payloads,
-    provisioned, publish, publish_expiring,
+    provisioned, publish, publish_with,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,8 +141,10 @@ async fn what_expires_is_not_delivered_and_is_no_dead_letter() {
     let place = Place::new();
     let orders = place.subscription("billing", "orders");
     let backend = provisioned(&place, &[&orders]).await;
-    publish_expiring(&backend, &orders.filter, "short", Duration::from_millis(1)).await.unwrap();
-    publish_expiring(&backend, &orders.filter, "long", Duration::from_secs(60)).await.unwrap();
+    publish_with(&backend, &orders.filter, message("short"), expiring(Duration::from_millis(1)))
+        .await
+        .unwrap();
+    publish_with(&backend, &orders.filter, message("long"), expiring(Duration::from_secs(60))).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut taker = Taker::join(&backend, &orders).await;
     let taken = taker.take(1).await;
@@ -204,4 +206,8 @@ async fn keys_and_headers_travel() {
     let taken = taker.take(2).await;
     assert_eq!((taken[0].message.key(), taken[1].message.key()), (Some(&b"k"[..]), None));
     assert_eq!(taken[0].message.header_count(), 0);
+}
+
+fn expiring(within: Duration) -> SendOptions {
+    SendOptions { expires_in: Some(within), ..SendOptions::default() }
 }

@@ -1,77 +1,23 @@
-//! Names that nobody else has, a backend through its traits, and a raw client.
+//! The server that the tests share, through our backend, and through a raw client.
 
-use std::{
-    future::{Future, poll_fn},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::FieldTable,
 };
-use tokio::time::timeout;
 use typebus::{
-    IntoBackend, Result,
-    backend::{
-        Backend, Confirmation, Consumer, Delivery, Floor, Intake, Limits, Message, MessageBuilder, Order,
-        Outgoing, Plan, Room, SendOptions, Sender, Subscription, Token, Topic, rabbitmq::RabbitMq,
-    },
+    IntoBackend,
+    backend::{Backend, Subscription, Topic, rabbitmq::RabbitMq},
+};
+pub(crate) use typebus_tests::taker::{
+    PATIENCE, Place, Taker, keyed, message, outgoing, patiently, payloads, publish, publish_with,
 };
 
-/// How long anything may take here.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-pub(crate) async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let done = timeout(PATIENCE, work).await;
-    done.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
-}
-
-/// Topics and groups of one test.
-pub(crate) struct Place {
-    name: String,
-}
-
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self { name: format!("t{:012x}", fastrand::u64(..) >> 16) }
-    }
-
-    pub(crate) fn topic(&self, name: &str) -> Topic {
-        Topic::from(format!("{}.{name}", self.name))
-    }
-
-    pub(crate) fn group(&self, name: &str) -> String {
-        format!("{}-{name}", self.name)
-    }
-
-    pub(crate) fn subscription(&self, group: &str, filter: &str) -> Subscription {
-        Subscription {
-            group: self.group(group),
-            filter: self.topic(filter),
-            order: Order::Key,
-            start: None,
-            limits: Limits::default(),
-            instance: None,
-        }
-    }
-
-    pub(crate) fn letters(&self, group: &str) -> Topic {
-        Topic::from(format!("dead.{}", self.group(group)))
-    }
-
-    pub(crate) fn plan(&self, subscriptions: &[&Subscription]) -> Plan {
-        let mut plan = Plan { service: "test".to_owned(), ..Plan::default() };
-        plan.subscriptions = subscriptions.iter().copied().cloned().collect();
-        plan.dead_letters = subscriptions.iter().map(|s| Topic::from(format!("dead.{}", s.group))).collect();
-        plan
-    }
-
-    /// The queue of a subscription.
-    pub(crate) fn queue(subscription: &Subscription) -> String {
-        format!("typebus/{}/{}", subscription.group, subscription.filter)
-    }
+/// The queue of a subscription.
+pub(crate) fn queue(subscription: &Subscription) -> String {
+    format!("typebus/{}/{}", subscription.group, subscription.filter)
 }
 
 pub(crate) fn url() -> String {
@@ -96,118 +42,6 @@ pub(crate) async fn provisioned(place: &Place, subscriptions: &[&Subscription]) 
     let plan = place.plan(subscriptions);
     patiently("provision", backend.provision(&plan)).await.unwrap();
     backend
-}
-
-pub(crate) fn message(payload: &str) -> Message {
-    MessageBuilder::with_payload(payload.as_bytes()).build()
-}
-
-pub(crate) fn keyed(key: &str, payload: &str) -> Message {
-    let mut builder = MessageBuilder::with_payload(payload.as_bytes());
-    builder.key(key.as_bytes());
-    builder.build()
-}
-
-pub(crate) fn outgoing(topic: &Topic, message: Message) -> Outgoing {
-    Outgoing { topic: topic.clone(), message, sender: Sender::Program, options: None }
-}
-
-pub(crate) async fn publish(
-    backend: &Arc<dyn Backend>,
-    topic: &Topic,
-    payload: &str,
-) -> Result<Confirmation> {
-    patiently("publish", backend.publish(outgoing(topic, message(payload)))).await
-}
-
-pub(crate) async fn publish_expiring(
-    backend: &Arc<dyn Backend>,
-    topic: &Topic,
-    payload: &str,
-    within: Duration,
-) -> Result<Confirmation> {
-    let options = Some(Box::new(SendOptions { expires_in: Some(within), ..SendOptions::default() }));
-    let outgoing = Outgoing { options, ..outgoing(topic, message(payload)) };
-    patiently("publish", backend.publish(outgoing)).await
-}
-
-/// A consumer, as the dispatch has one.
-pub(crate) struct Taker {
-    pub(crate) consumer: Box<dyn Consumer>,
-    pub(crate) lost: usize,
-    held: Vec<Token>,
-    highest: u64,
-}
-
-impl Taker {
-    pub(crate) async fn join(backend: &Arc<dyn Backend>, subscription: &Subscription) -> Self {
-        let consumer = patiently("subscribe", backend.subscribe(subscription)).await.unwrap();
-        Self { consumer, lost: 0, held: Vec::new(), highest: 0 }
-    }
-
-    /// The next deliveries, at least one.
-    pub(crate) async fn next(&mut self, count: usize) -> Vec<Delivery> {
-        let mut into = Vec::new();
-        let room = Room { count, bytes: 1 << 30 };
-        patiently("take", async {
-            while into.is_empty() {
-                let intake = poll_fn(|cx| self.consumer.poll_batch(cx, room, &mut into)).await.unwrap();
-                if let Intake::Lost(_) = intake {
-                    self.lost += 1;
-                    self.held.clear();
-                    self.highest = 0;
-                }
-            }
-        })
-        .await;
-        self.held.extend(into.iter().map(|delivery| delivery.token));
-        self.highest = into.last().map_or(0, |delivery| delivery.token.position);
-        into
-    }
-
-    /// So many deliveries.
-    pub(crate) async fn take(&mut self, count: usize) -> Vec<Delivery> {
-        let mut taken = Vec::new();
-        while taken.len() < count {
-            taken.extend(self.next(count - taken.len()).await);
-        }
-        taken
-    }
-
-    /// Whether nothing comes for a while.
-    pub(crate) async fn is_idle(&mut self, a_while: Duration) -> bool {
-        let mut into = Vec::new();
-        let room = Room { count: 100, bytes: 1 << 30 };
-        let polled = timeout(a_while, poll_fn(|cx| self.consumer.poll_batch(cx, room, &mut into))).await;
-        polled.is_err() && into.is_empty()
-    }
-
-    /// Goes on polling, as the dispatch does.
-    pub(crate) async fn idle(&mut self) {
-        let mut into = Vec::new();
-        loop {
-            let _ = poll_fn(|cx| self.consumer.poll_batch(cx, Room::NONE, &mut into)).await.unwrap();
-        }
-    }
-
-    pub(crate) fn settle(&mut self, deliveries: &[Delivery]) {
-        let tokens: Vec<Token> = deliveries.iter().map(|delivery| delivery.token).collect();
-        self.held.retain(|held| !tokens.contains(held));
-        let floors: Vec<Floor> = tokens.last().map_or(Vec::new(), |last| {
-            let lowest = self.held.first().map_or(self.highest + 1, |held| held.position);
-            vec![Floor { partition: 0, generation: last.generation, position: lowest }]
-        });
-        self.consumer.settle(&tokens, &floors);
-    }
-
-    pub(crate) async fn close(mut self) {
-        patiently("close", poll_fn(|cx| self.consumer.poll_close(cx))).await.unwrap();
-    }
-}
-
-pub(crate) fn payloads(deliveries: &[Delivery]) -> Vec<String> {
-    let text = |delivery: &Delivery| String::from_utf8_lossy(delivery.message.payload()).into_owned();
-    deliveries.iter().map(text).collect()
 }
 
 /// A client without our care.

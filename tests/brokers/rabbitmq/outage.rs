@@ -8,7 +8,7 @@ use typebus::{
 };
 use typebus_servers::RabbitMq as Server;
 
-use crate::help::{Place, Taker, message, outgoing, patiently, payloads};
+use crate::help::{Place, Taker, message, outgoing, patiently, payloads, queue};
 
 async fn server() -> Server {
     tokio::task::spawn_blocking(|| Server::start().unwrap()).await.unwrap()
@@ -64,10 +64,17 @@ async fn while_the_server_takes_no_publishes_the_consumer_goes_on() {
     let mut sent = backend.publish(outgoing(&orders.filter, message("c")));
     assert!(tokio::time::timeout(Duration::from_secs(2), &mut sent).await.is_err(), "it is blocked");
     taker.settle(&first);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let queue = server.ctl(&["-q", "list_queues", "name", "messages_unacknowledged"]).unwrap();
-    let ours = queue.lines().find(|line| line.contains(&Place::queue(&orders))).unwrap();
-    assert!(ours.trim_end().ends_with("\t0"), "the acknowledgement got through: {ours}");
+    patiently("the acknowledgement gets through", async {
+        loop {
+            let queues = server.ctl(&["-q", "list_queues", "name", "messages_unacknowledged"]).unwrap();
+            let ours = queues.lines().find(|line| line.contains(&queue(&orders))).unwrap();
+            if ours.trim_end().ends_with("\t0") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     server.ctl(&["set_vm_memory_high_watermark", "0.4"]).unwrap();
     patiently("publish", sent).await.unwrap();
     assert_eq!(payloads(&taker.take(1).await), ["c"]);
