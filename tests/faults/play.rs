@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     child::Orders,
-    ledger::{self, Account, Entry, Line},
+    ledger::{self, Account, Entry},
     process::Process,
 };
 
@@ -16,6 +16,8 @@ const KEYS: u32 = 64;
 const EACH: u32 = 313;
 /// How long a key waits before its next order: the load takes some seconds, so that a fault comes in its middle.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The same where something has to be under way for longer: until a dead service's lease is over, and beyond.
+const LONG_PAUSE: Duration = Duration::from_millis(80);
 /// Whatever is waited for comes within this time, or the trial fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often the ledgers are looked at.
@@ -48,13 +50,22 @@ pub(crate) struct Figures {
 impl Play {
     /// Starts so many handling processes, then the one that publishes.
     pub(crate) fn begin(url: &str, handlers: usize) -> Result<Self, String> {
+        Self::paced(url, handlers, PAUSE)
+    }
+
+    /// The same with a load that takes half a minute.
+    pub(crate) fn begin_slowly(url: &str, handlers: usize) -> Result<Self, String> {
+        Self::paced(url, handlers, LONG_PAUSE)
+    }
+
+    fn paced(url: &str, handlers: usize, pause: Duration) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let orders = |name: &str| Orders {
             url: url.to_owned(),
             ledger: folder.path().join(name).display().to_string(),
             keys: KEYS,
             each: EACH,
-            pause: PAUSE,
+            pause,
         };
         let (published, handled) = (orders("published"), orders("handled"));
         let mut handling = Vec::new();
@@ -79,39 +90,52 @@ impl Play {
     }
 
     /// Waits until this share of the load is confirmed, and a publish is unconfirmed and a delivery unsettled: with
-    /// less a first fault shows nothing.
+    /// less a fault shows nothing.
     pub(crate) fn reach(&self, part: usize, of: usize) -> Result<(), String> {
         let wanted = (KEYS * EACH) as usize * part / of;
-        // What was under way at the last fault may be so for ever.
-        let since = self.hit.map_or(Duration::ZERO, |(_, last)| last);
         self.until(&format!("{part}/{of} of the load is confirmed, and something under way"), || {
             let published = ledger::read(&self.published.ledger);
-            let handled = ledger::read(&self.handled.ledger);
-            let count = |lines: &[Line], since: Duration, is: fn(&Entry) -> bool| {
-                lines.iter().filter(|line| line.at >= since && is(&line.entry)).count()
-            };
-            let begun = count(&published, Duration::ZERO, |entry| matches!(entry, Entry::Begun(..)));
-            let confirmed = count(&published, Duration::ZERO, |entry| matches!(entry, Entry::Confirmed(..)));
-            let started = count(&handled, since, |entry| matches!(entry, Entry::Started(..)));
-            let ended = count(&handled, since, |entry| matches!(entry, Entry::Ended(..)));
-            // While a service is away, the last publish may be confirmed before the next fault.
-            confirmed >= wanted && (begun > confirmed || self.hit.is_some()) && started > ended
+            let count = |is: fn(&Entry) -> bool| published.iter().filter(|line| is(&line.entry)).count();
+            let begun = count(|entry| matches!(entry, Entry::Begun(..)));
+            let confirmed = count(|entry| matches!(entry, Entry::Confirmed(..)));
+            confirmed >= wanted && begun > confirmed && self.is_handling()
         })
     }
 
-    /// Does something to the server, to a link or to a process.
-    pub(crate) fn fault(&mut self, harm: impl FnOnce(&mut Self)) {
-        let now = ledger::now();
-        let first = self.hit.map_or(now, |(first, _)| first);
-        harm(self);
-        self.hit = Some((first, ledger::now()));
+    /// Whether something began that has not ended. What was under way at the last fault may be so for ever.
+    fn is_handling(&self) -> bool {
+        let since = self.hit.map_or(Duration::ZERO, |(_, last)| last);
+        let handled = ledger::read(&self.handled.ledger);
+        let count = |is: fn(&Entry) -> bool| {
+            handled.iter().filter(|line| line.at >= since && is(&line.entry)).count()
+        };
+        count(|entry| matches!(entry, Entry::Started(..))) > count(|entry| matches!(entry, Entry::Ended(..)))
     }
 
-    /// One of the handling processes dies, and another takes its place.
-    pub(crate) fn replace(&mut self, nth: usize) {
+    /// Does something to the server, to a link or to a process.
+    pub(crate) fn fault<T>(&mut self, harm: impl FnOnce(&mut Self) -> T) -> T {
+        let now = ledger::now();
+        let first = self.hit.map_or(now, |(first, _)| first);
+        let done = harm(self);
+        self.hit = Some((first, ledger::now()));
+        done
+    }
+
+    /// One of the handling processes dies while it handles something, and another takes its place.
+    pub(crate) fn replace(&mut self, nth: usize) -> Result<(), String> {
         self.peak = self.peak.max(self.handlers[nth].peak_memory());
+        // It stands still while that is looked at.
+        self.until("a process is caught at work", || {
+            self.handlers[nth].pause();
+            let is_handling = self.is_handling();
+            if !is_handling {
+                self.handlers[nth].resume();
+            }
+            is_handling
+        })?;
         self.handlers[nth].kill();
         self.handlers[nth] = Process::start("handle", &self.handled);
+        Ok(())
     }
 
     /// One of the handling processes stands still, as one without time would, for as long as `meanwhile` takes.

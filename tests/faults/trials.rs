@@ -116,7 +116,7 @@ fn undisturbed(site: &Site) -> Result<Figures, String> {
 }
 
 fn broker_killed(site: &Site) -> Result<Figures, String> {
-    let mut play = Play::begin(&site.url(), 1)?;
+    let mut play = Play::begin_slowly(&site.url(), 1)?;
     for of in [3, 2] {
         play.reach(1, of)?;
         play.fault(|_| {
@@ -136,10 +136,10 @@ fn broker_stalled(site: &Site) -> Result<Figures, String> {
 }
 
 fn service_killed(site: &Site) -> Result<Figures, String> {
-    let mut play = Play::begin(&site.url(), 1)?;
+    let mut play = Play::begin_slowly(&site.url(), 1)?;
     for of in [3, 2] {
         play.reach(1, of)?;
-        play.fault(|play| play.replace(0));
+        play.fault(|play| play.replace(0))?;
     }
     play.end()
 }
@@ -147,7 +147,7 @@ fn service_killed(site: &Site) -> Result<Figures, String> {
 fn one_of_two_killed(site: &Site) -> Result<Figures, String> {
     let mut play = Play::begin(&site.url(), 2)?;
     play.reach(1, 3)?;
-    play.fault(|play| play.replace(0));
+    play.fault(|play| play.replace(0))?;
     play.end()
 }
 
