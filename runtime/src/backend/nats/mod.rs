@@ -16,8 +16,8 @@
 //! * A message is confirmed when its stream has stored it, with [`Nats::replicas`] a majority of them. That is in the memory of
 //!   the operating system; how often it goes to the disk is the server's `sync_interval`. Without a stream it is
 //!   `Unroutable`. Without a group it is kept.
-//! * Where the limits of a stream of others' delete what a group has not read, the group ends with `Fatal`, or goes on and logs it with
-//! [`on_gap`](Nats::on_gap) `= skip`. A purge cannot be seen: the server moves the group along.
+//! * Where the limits of a stream of others' delete what a group has not read, the group ends with `Fatal`, or goes on and
+//!   logs it with [`Nats::on_gap`] `= skip`. A purge cannot be seen: the server moves the group along.
 //! * A repeat of the same event (source, type and id) within the duplicate window is confirmed and not stored. Dead
 //!   letters and replays are never taken for repeats.
 //! * Order holds while one client is pinned; the others stand by, and one takes over when it closes, or is silent for
