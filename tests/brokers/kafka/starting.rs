@@ -78,6 +78,8 @@ async fn nobody_there_is_said_in_time() {
     let error = nobody.provision(&plan(&[subscription("billing", "a.b")])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    let text = error.to_string();
+    assert!(text.contains("127.0.0.1:1") && text.contains("Connection refused"), "{text}");
     let error = nobody.publish(outgoing("a.b", "k", "x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
 }

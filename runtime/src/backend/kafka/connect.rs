@@ -234,7 +234,12 @@ pub(super) fn metadata<C: ClientContext>(
             Ok(metadata) => return Ok(metadata),
             Err(failure) => failure,
         };
-        said = trouble.take().or(said);
+        // The first complaint says which broker and why; a later one may only say that all are down.
+        if let Some(news) = trouble.take()
+            && (said.is_none() || news.0 != ErrorKind::Connect || news.1.contains("SSL"))
+        {
+            said = Some(news);
+        }
         let code = failure.rdkafka_error_code().unwrap_or(Code::Unknown);
         let kind = said.as_ref().map_or_else(|| kind_of(code), |(kind, _)| *kind);
         let is_final = matches!(kind, ErrorKind::Authentication | ErrorKind::Permission)
