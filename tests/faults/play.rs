@@ -1,6 +1,7 @@
 //! One load of orders on one server, and what is done to it meanwhile.
 
 use std::{
+    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
@@ -105,11 +106,15 @@ impl Play {
     /// Whether something began that has not ended. What was under way at the last fault may be so for ever.
     fn is_handling(&self) -> bool {
         let since = self.hit.map_or(Duration::ZERO, |(_, last)| last);
-        let handled = ledger::read(&self.handled.ledger);
-        let count = |is: fn(&Entry) -> bool| {
-            handled.iter().filter(|line| line.at >= since && is(&line.entry)).count()
-        };
-        count(|entry| matches!(entry, Entry::Started(..))) > count(|entry| matches!(entry, Entry::Ended(..)))
+        let mut running = BTreeSet::new();
+        for line in ledger::read(&self.handled.ledger).iter().filter(|line| line.at >= since) {
+            match line.entry {
+                Entry::Started(key, nth) => _ = running.insert((key, nth)),
+                Entry::Ended(key, nth) => _ = running.remove(&(key, nth)),
+                Entry::Begun(..) | Entry::Failed(..) | Entry::Confirmed(..) => {}
+            }
+        }
+        !running.is_empty()
     }
 
     /// Does something to the server, to a link or to a process.
