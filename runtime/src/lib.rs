@@ -169,6 +169,7 @@ mod hooks;
 mod input;
 mod key;
 mod layer;
+pub mod manifest;
 mod message;
 mod metadata;
 #[cfg(feature = "metrics")]
@@ -190,6 +191,7 @@ mod readiness;
 mod reply;
 mod request;
 mod running;
+pub mod schema;
 mod scope;
 #[cfg(feature = "broker")]
 mod secret;

@@ -98,6 +98,12 @@ const LAYERS: &[Layer] = &[
         without: None,
     },
     Layer {
+        name: "the contracts of services",
+        modules: &["manifest", "schema"],
+        sees: &["the words", "the handler's side", "the program", "the contracts of services"],
+        without: None,
+    },
+    Layer {
         name: "the configuration",
         modules: &["config"],
         sees: &["the words", "the settings", "the handler's side", "the program"],
@@ -131,6 +137,7 @@ const LAYERS: &[Layer] = &[
             "the contract",
             "the handler's side",
             "the program",
+            "the contracts of services",
             "the configuration",
             "the dispatch",
             "the bus",
