@@ -8,6 +8,7 @@ use syn::{Data, DeriveInput, GenericParam, Ident, LitStr, Path, Type};
 
 use crate::{
     attr::{Arg, Args, Grammar},
+    docs,
     errors::Errors,
     field::FieldPath,
     nearest::suggest,
@@ -33,6 +34,8 @@ const GRAMMAR: Grammar = Grammar {
 struct EventDef {
     runtime: Runtime,
     ident: Ident,
+    /// `.documented(..)`
+    docs: Option<TokenStream>,
     /// The type that answers it.
     reply: Option<Type>,
     /// `None` if a mistake was found.
@@ -92,7 +95,10 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     };
     // What is generic, or a union, cannot even have a fallback: the traits ask for more than such a type can have.
     let able = input.generics.params.is_empty() && !matches!(input.data, Data::Union(_));
-    let event = able.then(|| EventDef { runtime, ident: input.ident, reply, facts }.expand());
+    let event = able.then(|| {
+        let docs = docs::documented(&input.attrs);
+        EventDef { runtime, ident: input.ident, docs, reply, facts }.expand()
+    });
     let errors = errors.into_tokens();
     quote::quote!(#event #errors)
 }

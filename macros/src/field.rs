@@ -51,6 +51,15 @@ impl FieldPath {
         Some(Self(vec![Member::Named(ident)]))
     }
 
+    /// As it is written, without `r#`.
+    pub(crate) fn name(&self) -> String {
+        let part = |member: &Member| match member {
+            Member::Named(ident) => plain(ident),
+            Member::Unnamed(index) => index.index.to_string(),
+        };
+        self.0.iter().map(part).collect::<Vec<_>>().join(".")
+    }
+
     /// What is wrong with the first part, and where.
     pub(crate) fn check(&self, ty: &Ident, fields: &Fields) -> Result<(), (Span, String)> {
         let first = &self.0[0];

@@ -13,6 +13,7 @@ use syn::{
 use self::policy::PolicyDef;
 use crate::{
     attr::{Args, Grammar},
+    docs,
     errors::Errors,
     runtime::{Runtime, place, plain},
     topic::{self, Use},
@@ -41,14 +42,15 @@ const GRAMMAR: Grammar = Grammar {
 
 /// A function as far as it is read: never its body.
 struct Function {
+    attrs: Vec<Attribute>,
     vis: Visibility,
     sig: Signature,
 }
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        input.call(Attribute::parse_outer)?;
-        let function = Self { vis: input.parse()?, sig: input.parse()? };
+        let attrs = input.call(Attribute::parse_outer)?;
+        let function = Self { attrs, vis: input.parse()?, sig: input.parse()? };
         input.parse::<TokenStream>()?;
         Ok(function)
     }
@@ -59,6 +61,8 @@ struct HandlerDef {
     runtime: Runtime,
     vis: Visibility,
     ident: Ident,
+    /// `.documented(..)`
+    docs: Option<TokenStream>,
     /// `None` if a mistake was found.
     facts: Option<Facts>,
 }
@@ -87,7 +91,7 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         .get("group")
         .map(|arg| arg.checked(|name| topic::check_name(name, "a group's name"), &mut errors));
     let policy = PolicyDef::read(&args, &mut errors);
-    let Ok(Function { vis, sig }) = syn::parse2(item.clone()) else {
+    let Ok(Function { attrs, vis, sig }) = syn::parse2(item.clone()) else {
         errors.at(first_line(&item), "`#[handler]` goes on an `async fn`");
         let errors = errors.into_tokens();
         return quote!(#item #errors);
@@ -116,7 +120,8 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
             ReturnType::Type(_, output) => (**output).clone(),
         },
     });
-    let marker = HandlerDef { runtime, vis, ident: sig.ident, facts }.expand();
+    let docs = docs::documented(&attrs);
+    let marker = HandlerDef { runtime, vis, ident: sig.ident, docs, facts }.expand();
     let errors = errors.into_tokens();
     // The allowance is not the function's own, but a handler is `async` whether or not it waits.
     quote!(#[allow(clippy::unused_async)] #item #marker #errors)

@@ -1,6 +1,7 @@
 //! The macros of typebus. Use them through the crate `typebus`, where they are documented.
 
 mod attr;
+mod docs;
 mod duration;
 mod entries;
 mod errors;

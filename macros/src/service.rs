@@ -23,10 +23,11 @@ use crate::{
 
 const FORM: &str = "a service is written `pub Billing = \"billing\" { handles: [charge], publishes: [InvoiceSent], state: [Gateway] }`";
 
-const LISTS: [(&str, &str); 4] = [
+const LISTS: [(&str, &str); 5] = [
     ("handles", "handles: [charge]"),
     ("publishes", "publishes: [InvoiceSent]"),
     ("state", "state: [Gateway]"),
+    ("manifest", "manifest: none"),
     ("crate", "crate: path::to::typebus"),
 ];
 
@@ -50,6 +51,8 @@ struct Lists {
     handles: Vec<Entry>,
     publishes: Vec<Entry>,
     state: Vec<Entry>,
+    /// `manifest: none`
+    no_manifest: bool,
 }
 
 pub(crate) fn function(input: TokenStream) -> TokenStream {
@@ -158,6 +161,7 @@ fn parse_lists(input: ParseStream<'_>, lists: &mut Lists, runtime: &mut Option<P
         match parse_list(input, &name, errors) {
             Ok(Listed::Entries(entries)) => lists.named(&name).extend(entries),
             Ok(Listed::Crate(path)) => *runtime = Some(path),
+            Ok(Listed::NoManifest) => lists.no_manifest = true,
             Err(error) => {
                 errors.at_span(error.span(), format!("`{name}` is written `{written}`"));
                 skip_entry(input);
@@ -184,13 +188,21 @@ impl Lists {
 enum Listed {
     Entries(Vec<Entry>),
     Crate(Path),
+    NoManifest,
 }
 
-/// `: [charge, refund]`, or `: path` for the crate.
+/// `: [charge, refund]`, or `: path` for the crate, or `: none` for the manifest.
 fn parse_list(input: ParseStream<'_>, name: &str, errors: &mut Errors) -> syn::Result<Listed> {
     input.parse::<Token![:]>()?;
     if name == "crate" {
         return input.call(Path::parse_mod_style).map(Listed::Crate);
+    }
+    if name == "manifest" {
+        let word: Ident = input.parse()?;
+        return match word == "none" {
+            true => Ok(Listed::NoManifest),
+            false => Err(syn::Error::new(word.span(), "")),
+        };
     }
     let content;
     syn::bracketed!(content in input);

@@ -9,8 +9,9 @@ mod shape;
 
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     error::BoxError,
@@ -82,6 +83,13 @@ pub trait Codec<E>: 'static {
     fn reads(content_type: &str) -> bool {
         essence(content_type).eq_ignore_ascii_case(essence(Self::CONTENT_TYPE))
     }
+
+    /// The JSON Schema, draft 2020-12, of the payloads that [`decode`](Self::decode) reads, for the service's
+    /// [manifest](crate::manifest); `None` where there is none.
+    #[must_use]
+    fn schema() -> Option<Value> {
+        None
+    }
 }
 
 /// `format = "json"`, the default.
@@ -104,6 +112,16 @@ impl<E: Serialize + DeserializeOwned + JsonSchema> Codec<E> for Json {
     fn reads(content_type: &str) -> bool {
         is_json(content_type)
     }
+
+    fn schema() -> Option<Value> {
+        Some(schema::<E>())
+    }
+}
+
+/// The schema of what is read as a `T`. It is that of reading because whoever writes must be read: a field with a
+/// default may be absent.
+pub(crate) fn schema<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Whether a content type says that the payload is JSON.
@@ -124,13 +142,15 @@ pub struct Format<E> {
     encode: fn(&E, &mut Vec<u8>) -> Result<(), BoxError>,
     decode: fn(&[u8]) -> Result<E, BoxError>,
     reads: fn(&str) -> bool,
+    schema: fn() -> Option<Value>,
 }
 
 impl<E> Format<E> {
     /// That of the codec `C`.
     #[must_use]
     pub const fn of<C: Codec<E>>() -> Self {
-        Self { content_type: C::CONTENT_TYPE, encode: C::encode, decode: C::decode, reads: C::reads }
+        let (encode, decode, reads, schema) = (C::encode, C::decode, C::reads, C::schema);
+        Self { content_type: C::CONTENT_TYPE, encode, decode, reads, schema }
     }
 
     /// That of `format = "msgpack"`.
@@ -179,6 +199,12 @@ impl<E> Format<E> {
         self.content_type
     }
 
+    /// What its payloads look like.
+    #[must_use]
+    pub const fn schema(&self) -> fn() -> Option<Value> {
+        self.schema
+    }
+
     /// That of an event whose derive reported an error.
     #[must_use]
     pub const fn broken() -> Self {
@@ -187,6 +213,7 @@ impl<E> Format<E> {
             encode: |_, _| Err("the event did not compile".into()),
             decode: |_| Err("the event did not compile".into()),
             reads: |_| false,
+            schema: || None,
         }
     }
 }

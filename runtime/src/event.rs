@@ -4,6 +4,7 @@ use std::{any::Any, fmt};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     codec::{Codec, DecodeError, EncodeError, Encoded, Format, Json, Older},
@@ -104,7 +105,7 @@ pub struct Exactly<R>(std::marker::PhantomData<fn(R)>);
 pub trait Reply: Send + 'static {
     /// How it is written. Named by the derive, so that rustc points at a type that cannot be one.
     #[doc(hidden)]
-    const CAN_BE: WriteReply;
+    const CAN_BE: Replying;
 
     #[doc(hidden)]
     fn read(payload: &[u8]) -> Result<Self, BoxError>
@@ -114,9 +115,12 @@ pub trait Reply: Send + 'static {
 
 #[diagnostic::do_not_recommend]
 impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R {
-    const CAN_BE: WriteReply = |reply, into| match reply.downcast_ref::<Self>() {
-        Some(reply) => Json::encode(reply, into),
-        None => Err("it is not what the request's `reply` names".into()),
+    const CAN_BE: Replying = Replying {
+        write: |reply, into| match reply.downcast_ref::<Self>() {
+            Some(reply) => Json::encode(reply, into),
+            None => Err("it is not what the request's `reply` names".into()),
+        },
+        schema: crate::codec::schema::<Self>,
     };
 
     fn read(payload: &[u8]) -> Result<Self, BoxError> {
@@ -127,6 +131,14 @@ impl<R: Serialize + DeserializeOwned + JsonSchema + Send + 'static> Reply for R 
 /// Writes a reply, whose type only the event knows: the handler asks for no trait of it, so that a type that cannot be a
 /// reply is reported once, where the event names it.
 pub(crate) type WriteReply = fn(&dyn Any, &mut Vec<u8>) -> Result<(), BoxError>;
+
+/// What a request knows of the type that answers it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Replying {
+    pub(crate) write: WriteReply,
+    pub(crate) schema: fn() -> Value,
+}
 
 /// What is known of an event at compile time.
 #[derive(Clone, Copy)]
@@ -145,7 +157,12 @@ pub struct EventDescriptor {
     pub(crate) upcasts: Events,
     /// The type that answers it.
     pub(crate) reply: Option<&'static str>,
-    pub(crate) write_reply: Option<WriteReply>,
+    pub(crate) replying: Option<Replying>,
+    /// What its contract says beside.
+    pub(crate) docs: &'static str,
+    pub(crate) key: Option<&'static str>,
+    pub(crate) id: Option<&'static str>,
+    pub(crate) schema: fn() -> Option<Value>,
     /// The derive reported an error, so that every check passes over it.
     pub(crate) broken: bool,
 }
@@ -175,7 +192,11 @@ impl EventDescriptor {
             content_type,
             upcasts,
             reply: None,
-            write_reply: None,
+            replying: None,
+            docs: "",
+            key: None,
+            id: None,
+            schema: || None,
             broken: false,
         }
     }
@@ -199,8 +220,32 @@ impl EventDescriptor {
     /// `reply = ..`
     #[doc(hidden)]
     #[must_use]
-    pub const fn answered_by(mut self, reply: &'static str, write: WriteReply) -> Self {
-        (self.reply, self.write_reply) = (Some(reply), Some(write));
+    pub const fn answered_by(mut self, reply: &'static str, replying: Replying) -> Self {
+        (self.reply, self.replying) = (Some(reply), Some(replying));
+        self
+    }
+
+    /// What its payload looks like.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn shaped(mut self, schema: fn() -> Option<Value>) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// Its documentation.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn documented(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    /// The fields that `key = ..` and `id = ..` name.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn known_by(mut self, key: Option<&'static str>, id: Option<&'static str>) -> Self {
+        (self.key, self.id) = (key, id);
         self
     }
 

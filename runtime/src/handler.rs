@@ -11,6 +11,7 @@ use crate::{
     input::{Arrival, Input},
     outputs::{Outbox, Rejection, Returned, Settles},
     policy::Policy,
+    template,
     topic::{Hashed, str_eq},
 };
 
@@ -69,6 +70,8 @@ pub struct HandlerDescriptor {
     /// Hashes of the name and of the group, 0 without one, so that the compiler can compare hundreds of handlers.
     pub(crate) name_hash: u64,
     pub(crate) group_hash: u64,
+    /// Its documentation.
+    pub(crate) docs: &'static str,
     pub(crate) broken: bool,
     pub(crate) attempts: fn(usize) -> Box<dyn Attempts>,
 }
@@ -94,6 +97,7 @@ impl HandlerDescriptor {
             policy: Policy::DEFAULT,
             name_hash,
             group_hash: 0,
+            docs: "",
             broken: false,
             attempts,
         }
@@ -173,6 +177,14 @@ impl HandlerDescriptor {
         self
     }
 
+    /// Its documentation.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn documented(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+
     /// The function's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -192,6 +204,20 @@ impl HandlerDescriptor {
             Some(topic) => Some(topic.text()),
             None => None,
         }
+    }
+
+    /// The topics and patterns of its subscriptions.
+    pub(crate) fn filters(&self) -> Vec<&'static str> {
+        if let Some(topic) = self.topic() {
+            return vec![topic];
+        }
+        let mut filters = Vec::new();
+        for home in self.accepts.iter().map(|event| template::home(self.accepts, event)) {
+            if !filters.contains(&home) {
+                filters.push(home);
+            }
+        }
+        filters
     }
 
     /// The events it takes; none for one that takes every event.

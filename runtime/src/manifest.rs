@@ -7,6 +7,9 @@
 //! The file is JSON. Objects are sorted by name and lists of names are sorted too, so that a change shows where it was
 //! made and nowhere else. `manifest` is the version of the format, [`FORMAT`].
 
+mod keep;
+mod lines;
+mod of;
 mod read;
 mod write;
 
@@ -16,6 +19,8 @@ use serde_json::Value;
 
 use crate::policy::{Guarantee, Order, Start};
 
+#[doc(hidden)]
+pub use self::keep::keep_manifest;
 pub use self::read::Unreadable;
 
 /// The version of the file's format that is written, and the only one that is read.

@@ -10,7 +10,6 @@ use crate::{
     handler::HandlerDescriptor,
     policy::{DeadLetterTo, Guarantee, Limits, Order, Policy, Start},
     service::ServiceDescriptor,
-    template,
     topic::{Topic, is_pattern},
 };
 
@@ -36,7 +35,7 @@ pub(crate) fn wire(service: &ServiceDescriptor, policies: &[Policy], limits: Lim
     type Place = (&'static str, &'static str, Option<&'static str>);
     let mut wirings: BTreeMap<Place, Vec<Mounted>> = BTreeMap::new();
     for (handler, policy) in service.handlers.iter().zip(policies) {
-        for filter in filters(handler) {
+        for filter in handler.filters() {
             let alone = policy.broadcast.then_some(handler.name);
             let sharing = wirings.entry((service.group_of(handler), filter, alone)).or_default();
             if !sharing.iter().any(|other| other.handler.is(handler)) {
@@ -88,21 +87,6 @@ const HELD_REPLAYS: usize = 64;
 /// The name of a subscription that only this instance has.
 pub(crate) fn instance() -> String {
     format!("{:032x}", fastrand::u128(..))
-}
-
-/// The subscriptions of a handler.
-fn filters(handler: &HandlerDescriptor) -> Vec<&'static str> {
-    let homes = match handler.topic() {
-        Some(topic) => return vec![topic],
-        None => handler.accepts.iter().map(|event| template::home(handler.accepts, event)),
-    };
-    let mut filters = Vec::new();
-    for home in homes {
-        if !filters.contains(&home) {
-            filters.push(home);
-        }
-    }
-    filters
 }
 
 /// Everything that the service needs from the broker.
@@ -181,7 +165,7 @@ pub(crate) fn problems(
         if handler.policy.broadcast && !can.broadcast {
             report(format!("{backend} cannot give every instance its own copy (`broadcast`); leave it out"));
         }
-        let patterns = filters(handler).into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
+        let patterns = handler.filters().into_iter().filter(|filter| is_pattern(filter) && !can.patterns);
         patterns.for_each(|pattern| {
             report(format!("the pattern \"{pattern}\" cannot be subscribed to on {backend}"));
         });

@@ -14,6 +14,7 @@ pub use crate::{
     handler::{Handler, HandlerDescriptor, Provides, RunsIn},
     input::{Arrival, Incoming, Input},
     key::{Key, KeyText},
+    manifest::keep_manifest,
     outcome::{HandlerError, Outcome},
     outputs::{Outbox, Outputs, Rejection},
     policy::{Backoff, DeadLetterTo, Guarantee, Order, Policy, Start, Unhandled, UnknownVersion},

@@ -26,6 +26,8 @@ pub struct ServiceDescriptor {
     pub(crate) name_hash: u64,
     pub(crate) handlers: &'static [HandlerDescriptor],
     pub(crate) publishes: &'static [Events],
+    /// Its documentation.
+    pub(crate) docs: &'static str,
     pub(crate) broken: bool,
 }
 
@@ -39,7 +41,15 @@ impl ServiceDescriptor {
         publishes: &'static [Events],
         broken: bool,
     ) -> Self {
-        Self { name, name_hash, handlers, publishes, broken }
+        Self { name, name_hash, handlers, publishes, docs: "", broken }
+    }
+
+    /// Its documentation.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn documented(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
     }
 
     /// The service's name: the envelope's `source`, and the group of its handlers.

@@ -155,7 +155,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "the index",
         modules: &["prelude", "private"],
-        sees: &["the words", "the handler's side", "the program", "the bus"],
+        sees: &["the words", "the handler's side", "the program", "the contracts of services", "the bus"],
         without: None,
     },
 ];

@@ -41,7 +41,7 @@ impl EventDef {
     }
 
     fn valid(&self, facts: &Facts) -> TokenStream {
-        let Self { runtime, ident, reply, .. } = self;
+        let Self { runtime, ident, docs, reply, .. } = self;
         let Facts { topic, fields, name, version, key, id, format, upcasts } = facts;
         let p = runtime.private();
         let ty = plain(ident);
@@ -70,6 +70,14 @@ impl EventDef {
             });
             quote!(const OLDER: &'static [#p::Older<Self>] = &[#(#each),*];)
         });
+        let [key_name, id_name] = [key, id].map(|field| field.as_ref().map(FieldPath::name));
+        let known_by = (key.is_some() || id.is_some()).then(|| {
+            let [key, id] = [key_name, id_name].map(|name| match name {
+                Some(name) => quote!(::core::option::Option::Some(#name)),
+                None => quote!(::core::option::Option::None),
+            });
+            quote!(.known_by(#key, #id))
+        });
         let key = key.as_ref().map(|field| write(runtime, "write_key", field));
         let id = id.as_ref().map(|field| write(runtime, "write_id", field));
         let topic = (!fields.is_empty()).then(|| write_topic(runtime, topic, fields));
@@ -78,6 +86,9 @@ impl EventDef {
                 #older
                 #p::EventDescriptor::new(#ty, #name, #kind, #hash, #identity, #version, #hashed)
                     #written
+                    .shaped(Self::FORMAT.schema())
+                    #docs
+                    #known_by
                     #upcasting
                     #answered
             };

@@ -62,6 +62,7 @@ impl HandlerDef {
             let hash = hash::hash(&group.value());
             quote!(.in_group(#group, #hash))
         });
+        let docs = &self.docs;
         let policy = policy.expand(&p).map(|policy| quote!(.with_policy(#policy)));
         quote! {
             #p::HandlerDescriptor::of::<#input, _, #output>(#name, #hash, #module, #slots)
@@ -69,6 +70,7 @@ impl HandlerDef {
                 #(#topic)*
                 #(#group)*
                 #policy
+                #docs
         }
     }
 

@@ -6,9 +6,10 @@ use syn::Attribute;
 
 use super::ServiceDef;
 use crate::{
+    docs,
     entries::Entry,
     hash,
-    runtime::{Runtime, last_ident, place},
+    runtime::{Runtime, last_ident, place, plain},
 };
 
 impl ServiceDef {
@@ -23,6 +24,8 @@ impl ServiceDef {
         let states = self.states();
         let checks = self.checks();
         let hash = hash::hash(name);
+        let docs = docs::documented(attrs);
+        let manifest = (!broken && !lists.no_manifest && !is_for_tests()).then(|| self.manifest());
         // Placed at the name: where a message shows the service, it shows that and not the whole `service!`.
         quote_spanned! {place(ident.span())=>
             #(#attrs)*
@@ -36,6 +39,7 @@ impl ServiceDef {
                     const HANDLERS: &[#p::HandlerDescriptor] = &[#(#handlers),*];
                     const PUBLISHES: &[#p::Events] = &[#(#published),*];
                     #p::ServiceDescriptor::new(#name, #hash, HANDLERS, PUBLISHES, #broken)
+                        #docs
                 };
             }
 
@@ -43,6 +47,24 @@ impl ServiceDef {
             #(#provides)*
             #states
             #checks
+            #manifest
+        }
+    }
+
+    /// The test that compares the manifest with the file beside the code.
+    fn manifest(&self) -> TokenStream {
+        let Self { ident, .. } = self;
+        let p = self.runtime.private();
+        let cfgs = self.cfgs();
+        let test = format_ident!("manifest_of_{}", snake(&plain(ident)));
+        quote! {
+            #(#cfgs)*
+            #[cfg(test)]
+            #[::core::prelude::v1::test]
+            #[allow(unnameable_test_items)]
+            fn #test() {
+                #p::keep_manifest::<#ident>(::core::option_env!("CARGO_MANIFEST_DIR"));
+            }
         }
     }
 
@@ -201,4 +223,22 @@ fn conditions(cfgs: &[Attribute]) -> TokenStream {
         other => other.to_token_stream(),
     });
     quote!(all(#(#each),*))
+}
+
+/// Whether the code is an integration test or a bench, by the variable that Cargo sets for these alone. Their services
+/// are nobody's contract.
+fn is_for_tests() -> bool {
+    std::env::var_os("CARGO_TARGET_TMPDIR").is_some()
+}
+
+/// `BillingOfOrders` as `billing_of_orders`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
 }

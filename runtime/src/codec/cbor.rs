@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Codec, essence,
@@ -42,6 +43,10 @@ impl<E: Serialize + DeserializeOwned + JsonSchema> Codec<E> for Cbor {
             ciborium::ser::Error::Value(message) => message.into(),
             ciborium::ser::Error::Io(error) => error.into(),
         })
+    }
+
+    fn schema() -> Option<Value> {
+        Some(super::schema::<E>())
     }
 
     fn decode(payload: &[u8]) -> Result<E, BoxError> {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Codec, essence,
@@ -35,6 +36,10 @@ impl<E: Serialize + DeserializeOwned + JsonSchema> Codec<E> for MsgPack {
 
     fn encode(event: &E, into: &mut Vec<u8>) -> Result<(), BoxError> {
         rmp_serde::encode::write_named(into, event).map_err(Into::into)
+    }
+
+    fn schema() -> Option<Value> {
+        Some(super::schema::<E>())
     }
 
     fn decode(payload: &[u8]) -> Result<E, BoxError> {

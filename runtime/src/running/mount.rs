@@ -109,7 +109,11 @@ impl<'a> Mounts<'a> {
             handler: handler.name,
             group: wiring.subscription.group.clone(),
             attempts: policy.attempts,
-            write_reply: handler.accepts.iter().find_map(|event| event.write_reply),
+            write_reply: handler
+                .accepts
+                .iter()
+                .find_map(|event| event.replying)
+                .map(|replying| replying.write),
             state: Arc::clone(&core.state),
             outlet: Arc::clone(&core.outlet),
             shutdown: core.shutdown.subscribe(),
