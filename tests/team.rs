@@ -131,10 +131,9 @@ const MISTAKES: [Mistake; 9] = [
     },
 ];
 
-// One test, one copy: to cargo two copies that share a target directory are the same.
 #[test]
 fn a_team_is_told_each_mistake_by_one_error_at_its_token_and_nothing_else() {
-    let workspace = Workspace::copy();
+    let workspace = Workspace::copy("team");
     let whole = workspace.check();
     assert!(whole.succeeded && whole.messages.is_empty(), "without a mistake:\n{}", whole.rendered());
     let mut wrong = String::new();
@@ -160,4 +159,50 @@ impl Mistake {
             && self.words.iter().all(|words| error.text.contains(words))
             && error.places == [Place { file: self.at.to_owned(), token: self.token.to_owned() }]
     }
+}
+
+#[test]
+fn a_contract_is_kept_beside_the_code() {
+    const KEPT: &str = "billing/typebus/billing.json";
+    const EVENTS: &str = "contracts/src/lib.rs";
+    let workspace = Workspace::copy("kept");
+    let expect = |bless: &str, succeeds: bool, words: &[&str]| {
+        let tested = workspace.test("billing", bless);
+        let said = words.iter().all(|words| tested.printed.contains(words));
+        assert!(
+            tested.succeeded == succeeds && said,
+            "TYPEBUS_BLESS={bless}, {words:?}:\n{}",
+            tested.printed
+        );
+    };
+    expect(
+        "",
+        false,
+        &["the service `billing` has no manifest yet: `TYPEBUS_BLESS=1 cargo test` writes", KEPT],
+    );
+    expect("1", true, &[KEPT, "is written"]);
+    expect("", true, &["test result: ok. 1 passed"]);
+    let first = workspace.read(KEPT);
+    assert!(first.contains("\"description\": \"A customer placed an order.\""), "{first}");
+
+    // A field that may be absent harms nobody.
+    workspace.edit(EVENTS, "pub total_cents: u64,", "pub total_cents: u64,\n    pub note: Option<String>,");
+    expect("", false, &["+           \"note\": {", "`TYPEBUS_BLESS=1 cargo test` rewrites it"]);
+    expect("1", true, &["is written"]);
+    let second = workspace.read(KEPT);
+    assert_ne!(first, second);
+
+    // A field of another name breaks whoever has the old messages, and whoever reads the new ones by the old type.
+    workspace.edit(EVENTS, "pub total_cents: u64,", "#[serde(rename = \"cents\")]\n    pub total_cents: u64,");
+    let refused = [
+        "older messages or older readers would not survive this",
+        "order.placed.v1",
+        "total_cents",
+        "`version`",
+    ];
+    expect("", false, &refused);
+    expect("1", false, &refused);
+    assert_eq!(workspace.read(KEPT), second, "what is refused is not written");
+    expect("breaking", true, &["is written", "total_cents"]);
+    expect("", true, &["test result: ok. 1 passed"]);
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 /// that the fixture depends on.
 pub(crate) struct Workspace {
     root: PathBuf,
+    target: PathBuf,
 }
 
 /// What a check came to.
@@ -22,6 +23,12 @@ pub(crate) struct Checked {
     pub(crate) messages: Vec<Message>,
     /// What cargo had to say itself.
     cargo: String,
+}
+
+/// What a run of tests came to.
+pub(crate) struct Tested {
+    pub(crate) succeeded: bool,
+    pub(crate) printed: String,
 }
 
 /// A message of rustc, as far as editors look at it.
@@ -63,10 +70,12 @@ impl Checked {
 }
 
 impl Workspace {
-    /// Makes the copy, which depends on the typebus of this repository, and on what its lock file says.
-    pub(crate) fn copy() -> Self {
+    /// Makes the copy, which depends on the typebus of this repository, and on what its lock file says. Each name has a
+    /// target directory of its own: to cargo two copies that share one are the same.
+    pub(crate) fn copy(name: &str) -> Self {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let workspace = Self { root: temporary("workspace") };
+        let workspace =
+            Self { root: temporary(name).join("workspace"), target: temporary(name).join("target") };
         if workspace.root.exists() {
             fs::remove_dir_all(&workspace.root).unwrap();
         }
@@ -86,7 +95,7 @@ impl Workspace {
         let output = Command::new(cargo)
             .args(["check", "--workspace", "--keep-going", "--offline", "--quiet", "--message-format=json"])
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", temporary("target"))
+            .env("CARGO_TARGET_DIR", &self.target)
             .output()
             .unwrap();
         let lines = String::from_utf8(output.stdout).unwrap();
@@ -100,6 +109,25 @@ impl Workspace {
         let edit = Edit { workspace: self, file, before: self.read(file) };
         self.write(file, &replace_once(&edit.before, old, new));
         self.check()
+    }
+
+    /// Runs the tests of a package, with `TYPEBUS_BLESS` set to a word; what they print is all of it, in one text.
+    pub(crate) fn test(&self, package: &str, bless: &str) -> Tested {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["test", "--package", package, "--lib", "--offline", "--quiet", "--", "--nocapture"])
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("TYPEBUS_BLESS", bless)
+            .output()
+            .unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        Tested { succeeded: output.status.success(), printed: out + &err }
+    }
+
+    /// Writes `new` in place of the only `old` of a file, for good.
+    pub(crate) fn edit(&self, file: &str, old: &str, new: &str) {
+        self.write(file, &replace_once(&self.read(file), old, new));
     }
 
     /// A line of cargo, if it is a message about some place in the workspace. The others are about dependencies, or sums
@@ -127,7 +155,7 @@ impl Workspace {
         Place { file: span.file_name.clone(), token: parts.collect::<Vec<_>>().join("\n") }
     }
 
-    fn read(&self, file: &str) -> String {
+    pub(crate) fn read(&self, file: &str) -> String {
         fs::read_to_string(self.root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
     }
 

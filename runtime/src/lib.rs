@@ -105,6 +105,14 @@
 //! ([`Tuning::drain`]), what waits is left unsettled and comes again, then everything settled is flushed and the
 //! connections close. A second signal does not wait.
 //!
+//! # Contracts
+//!
+//! What a service handles and publishes is kept as a file beside its code, `typebus/<service>.json`, by a test that
+//! [`service!`] generates: with the schema of every event, so that a review sees what changed and a change that others
+//! would not survive is refused. The command `typebus` (crate `typebus-cli`) makes JSON Schemas, AsyncAPI documents,
+//! diagrams and pages of such files, and checks services against each other. [`manifest`] and [`schema`] are the same
+//! as a library.
+//!
 //! # Configuration
 //!
 //! What an operator decides stands in the environment or in a file: [`Config`]. It says where the broker is, and how

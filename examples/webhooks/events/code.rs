@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use typebus::prelude::*;
 
 use super::parts::*;
@@ -9,6 +10,21 @@ use super::parts::*;
 /// Commits arrived on a branch, or a tag was pushed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Event)]
 #[event(topic = "github.code", name = "github.push", key = repository.full_name, id = delivery)]
+#[schemars(example = json!({
+    "delivery": "17-1",
+    "ref": "refs/heads/main",
+    "before": "5d0f0c0b6c1bd0c4b4a3a3c1fbd0d2e1a7e4b6f1",
+    "after": "9c1a5f1d7e2b4a6c8d0e2f4a6b8c0d2e4f6a8b0c",
+    "forced": false,
+    "commits": [],
+    "head_commit": null,
+    "sender": { "id": 1, "login": "mona", "type": "User" },
+    "repository": {
+        "id": 7, "full_name": "octo/tools", "private": false, "language": "Rust", "default_branch": "main",
+        "owner": { "id": 1, "login": "octo", "type": "Organization" }, "stargazers_count": 31,
+        "created_at": "2020-01-02T03:04:05Z", "pushed_at": 1773494813,
+    },
+}))]
 pub struct Push {
     /// Line and repeat: `17-1`.
     #[serde(default)]

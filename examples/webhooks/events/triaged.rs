@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use typebus::prelude::*;
 
 use super::parts::*;
@@ -9,6 +10,14 @@ use super::parts::*;
 /// Somebody should look at an issue or a pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Event)]
 #[event(topic = "triage.decisions", name = "triage.decided", key = subject.repository)]
+#[schemars(example = json!({
+    "subject": { "repository": "octo/tools", "number": 42, "title": "It panics on an empty file" },
+    "priority": "high",
+    "reason": "labelled bug",
+    "labels": ["bug", "regression"],
+    "author": "mona",
+    "at": "2026-03-14T09:26:53Z",
+}))]
 pub struct Triaged {
     /// What it is about.
     pub subject: Subject,
@@ -27,6 +36,14 @@ pub struct Triaged {
 /// A pull request waits for a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Event)]
 #[event(topic = "triage.reviews", name = "triage.review_wanted", key = subject.repository)]
+#[schemars(example = json!({
+    "subject": { "repository": "octo/tools", "number": 43, "title": "Read empty files" },
+    "reviewers": ["hubot"],
+    "branch": "fix/empty-files",
+    "lines": 17,
+    "author": "mona",
+    "at": "2026-03-14T15:09:26Z",
+}))]
 pub struct ReviewWanted {
     /// What it is about.
     pub subject: Subject,

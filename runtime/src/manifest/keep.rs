@@ -149,3 +149,136 @@ fn write(file: &Path, text: &str) -> Result<(), String> {
     fs::write(&beside, text).map_err(wrong)?;
     fs::rename(&beside, file).map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::{EventContract, HandlerContract};
+
+    /// A folder of its own, which is gone at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(std::env::temp_dir().join(format!("typebus-keep-{:016x}", fastrand::u64(..))))
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("typebus").join("shop.json")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn manifest(schema: serde_json::Value) -> Manifest {
+        let mut order = EventContract::new("order.placed", 1, "shop.orders");
+        order.schema = Some(schema);
+        let mut charge = HandlerContract::new("shop");
+        (charge.topics, charge.events) = (vec!["shop.orders".to_owned()], vec![order.kind()]);
+        let mut manifest = Manifest::new("shop");
+        manifest.events.insert(order.kind(), order);
+        manifest.handlers.insert("charge".to_owned(), charge);
+        manifest.publishes.push("order.placed.v1".to_owned());
+        manifest
+    }
+
+    fn order() -> serde_json::Value {
+        json!({
+            "type": "object",
+            "properties": { "id": { "type": "string" }, "note": { "type": "string" } },
+            "required": ["id"],
+            "examples": [{ "id": "o-1" }],
+        })
+    }
+
+    #[test]
+    fn a_manifest_is_written_when_asked_for_and_compared_from_then_on() {
+        let (folder, manifest) = (Folder::new(), manifest(order()));
+        let missing = keep(&manifest, &folder.file(), Bless::No).unwrap_err();
+        assert!(
+            missing.contains("`shop` has no manifest yet: `TYPEBUS_BLESS=1 cargo test` writes"),
+            "{missing}"
+        );
+        assert_eq!(keep(&manifest, &folder.file(), Bless::Yes), Ok(Kept::Written(String::new())));
+        assert_eq!(keep(&manifest, &folder.file(), Bless::No), Ok(Kept::AsItWas));
+        let text = fs::read_to_string(folder.file()).unwrap();
+        fs::write(folder.file(), text.replace('\n', "\r\n")).unwrap();
+        assert_eq!(keep(&manifest, &folder.file(), Bless::No), Ok(Kept::AsItWas));
+        assert_eq!(fs::read_dir(folder.file().parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_differs_is_shown_and_rewritten_if_nobody_is_broken() {
+        let (folder, old) = (Folder::new(), manifest(order()));
+        keep(&old, &folder.file(), Bless::Yes).unwrap();
+        let mut schema = order();
+        schema["properties"]["gift"] = json!({ "type": "boolean" });
+        let new = manifest(schema);
+        let wrong = keep(&new, &folder.file(), Bless::No).unwrap_err();
+        assert!(
+            wrong.contains("+           \"gift\": {\n+             \"type\": \"boolean\"\n+           },\n"),
+            "{wrong}"
+        );
+        assert!(wrong.contains("`TYPEBUS_BLESS=1 cargo test` rewrites it"), "{wrong}");
+        assert_eq!(keep(&new, &folder.file(), Bless::Yes), Ok(Kept::Written(String::new())));
+        assert_eq!(keep(&new, &folder.file(), Bless::No), Ok(Kept::AsItWas));
+    }
+
+    #[test]
+    fn what_breaks_somebody_is_refused_unless_that_is_asked_for() {
+        let (folder, old) = (Folder::new(), manifest(order()));
+        keep(&old, &folder.file(), Bless::Yes).unwrap();
+        let mut schema = order();
+        schema["required"] = json!(["id", "note"]);
+        schema["examples"] = json!([]);
+        let new = manifest(schema);
+        for bless in [Bless::No, Bless::Yes] {
+            let wrong = keep(&new, &folder.file(), bless).unwrap_err();
+            assert!(wrong.contains("older messages or older readers would not survive this"), "{wrong}");
+            assert!(wrong.contains("order.placed.v1") && wrong.contains("note"), "{wrong}");
+            assert!(wrong.contains("`TYPEBUS_BLESS=breaking cargo test`"), "{wrong}");
+        }
+        assert_eq!(keep(&old, &folder.file(), Bless::No), Ok(Kept::AsItWas), "the file is as it was");
+        let Ok(Kept::Written(broken)) = keep(&new, &folder.file(), Bless::Breaking) else { panic!() };
+        assert!(broken.contains("note"), "{broken}");
+        assert_eq!(keep(&new, &folder.file(), Bless::No), Ok(Kept::AsItWas));
+    }
+
+    #[test]
+    fn an_example_that_is_none_is_refused_whatever_is_asked_for() {
+        let folder = Folder::new();
+        let mut schema = order();
+        schema["examples"] = json!([{ "id": "o-1" }, { "id": 7 }]);
+        for bless in [Bless::No, Bless::Yes, Bless::Breaking] {
+            let wrong = keep(&manifest(schema.clone()), &folder.file(), bless).unwrap_err();
+            assert!(wrong.contains("example 2 of `order.placed.v1`") && wrong.contains("/id"), "{wrong}");
+        }
+        assert!(!folder.file().exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_manifest_is_not_overwritten_by_chance() {
+        let folder = Folder::new();
+        fs::create_dir_all(folder.file().parent().unwrap()).unwrap();
+        fs::write(folder.file(), "<<<<<<< HEAD\n").unwrap();
+        let manifest = manifest(order());
+        for bless in [Bless::No, Bless::Yes] {
+            let wrong = keep(&manifest, &folder.file(), bless).unwrap_err();
+            assert!(wrong.contains("take it from version control again"), "{wrong}");
+        }
+        assert_eq!(keep(&manifest, &folder.file(), Bless::Breaking), Ok(Kept::Written(String::new())));
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_blesses_nothing() {
+        assert_eq!(Bless::read("1"), Ok(Bless::Yes));
+        assert_eq!(Bless::read("breaking"), Ok(Bless::Breaking));
+        assert!(Bless::read("yes").unwrap_err().contains("it is 1, or `breaking`"));
+    }
+}
