@@ -1,0 +1,61 @@
+//! Where commands print, and how.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// Where a command prints. Colours that do not belong there are left out on the way.
+pub(crate) type Out<'a> = &'a mut dyn Write;
+
+/// What is wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What is as it should be.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Where something is.
+pub(crate) const PLACE: Style = Style::new().bold();
+
+/// For whom findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; errors on stderr too
+    Json,
+}
+
+/// Into the file, or where the command prints.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(text: &str, file: Option<&Path>, out: Out<'_>) -> Result<(), Error> {
+    match file {
+        None => Ok(out.write_all(text.as_bytes())?),
+        Some(file) => save(text, file),
+    }
+}
+
+/// Into a file, whose folder is made where it is missing.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn save(text: &str, file: &Path) -> Result<(), Error> {
+    let wrong = |error: io::Error| Error::File(format!("{} cannot be written: {error}", file.display()));
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    fs::write(file, text).map_err(wrong)
+}
+
+/// JSON as it stands in files: indented, with a newline at its end.
+pub(crate) fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
