@@ -59,3 +59,9 @@ pub(crate) fn save(text: &str, file: &Path) -> Result<(), Error> {
 pub(crate) fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
+
+/// Says something beside, which is no finding, on stderr.
+pub(crate) fn note(text: &str) {
+    // Where nobody hears it, nothing is lost that the output needs.
+    let _ = writeln!(anstream::stderr().lock(), "{PLACE}note:{PLACE:#} {text}");
+}
