@@ -1,11 +1,13 @@
 //! The command `typebus`: schemas, documents, diagrams and checks of the contracts that services keep in
 //! `typebus/<service>.json`.
 
+mod asyncapi;
 mod catalog;
 mod error;
 mod manifests;
 mod output;
 mod schema;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ Colour is for terminals only, and never where NO_COLOR is set.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Schema(schema::Args),
+    Asyncapi(asyncapi::Args),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
     match command {
         Command::Schema(args) => schema::run(args, out),
+        Command::Asyncapi(args) => asyncapi::run(args, out),
     }
 }
 
@@ -59,7 +63,7 @@ impl Command {
     /// Whether programs read what it prints for people elsewhere.
     const fn is_json(&self) -> bool {
         match self {
-            Self::Schema(_) => false,
+            Self::Schema(_) | Self::Asyncapi(_) => false,
         }
     }
 }

@@ -117,7 +117,5 @@ fn document(name: &str, schema: Value, base_url: Option<&str>) -> Value {
     };
     fields.insert("$id".to_owned(), json!(id));
     fields.entry("$schema").or_insert_with(|| json!(DRAFT));
-    let mut fields: Vec<_> = fields.into_iter().collect();
-    fields.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    fields.into_iter().collect()
+    Value::Object(fields)
 }
