@@ -108,7 +108,7 @@ fn reach<'a>(
             let found = match target(to) {
                 Some((None, _)) => Some((None, root)),
                 Some((Some(name), _)) => {
-                    definitions.get_key_value(name).map(|(name, schema)| (Some(*name), *schema))
+                    definitions.get_key_value(name.as_str()).map(|(name, schema)| (Some(*name), *schema))
                 }
                 None => None,
             };
@@ -147,15 +147,36 @@ fn each_within<'a>(value: &'a Value, see: &mut impl FnMut(&'a serde_json::Map<St
 }
 
 /// Which definition a reference leads to, `None` for the schema itself, and where in it.
-fn target(to: &str) -> Option<(Option<&str>, &str)> {
+fn target(to: &str) -> Option<(Option<String>, &str)> {
     let pointer = to.strip_prefix('#')?;
     for folder in ["/$defs/", "/definitions/"] {
         if let Some(rest) = pointer.strip_prefix(folder) {
             let end = rest.find('/').unwrap_or(rest.len());
-            return Some((Some(&rest[..end]), &rest[end..]));
+            return Some((Some(unescaped(&rest[..end])), &rest[end..]));
         }
     }
     (pointer.is_empty() || pointer.starts_with('/')).then_some((None, pointer))
+}
+
+/// A token of a JSON pointer in a URL's fragment, as the name that it means.
+fn unescaped(token: &str) -> String {
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code =
+            after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match (first, code) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).replace("~1", "/").replace("~0", "~")
 }
 
 /// A name for each part: its own, where all that have it are the same, else one with the event's.
@@ -193,14 +214,13 @@ fn free(name: String, taken: &mut BTreeSet<String>) -> String {
 
 /// With what a component may be called by.
 fn plain_name(name: &str) -> String {
-    let name = name.replace("~1", "/").replace("~0", "~");
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
 }
 
 /// Where a reference of a schema leads in the document.
 fn refer(to: &str, root: usize, parts: &[Part<'_>], names: &[String]) -> String {
     let Some((own, rest)) = target(to) else { return to.to_owned() };
-    let of_root = |part: &Part<'_>| part.root == root && part.own == own;
+    let of_root = |part: &Part<'_>| part.root == root && part.own == own.as_deref();
     let Some(nth) = parts.iter().position(of_root) else { return to.to_owned() };
     let schema = if parts[nth].form == Form::Wrapped { "/schema" } else { "" };
     format!("#/components/schemas/{}{schema}{rest}", names[nth])
@@ -252,7 +272,7 @@ mod tests {
         let lifted = lift(&[(
             "a.v1",
             json!({"properties": {"next": {"$ref": "#"}, "same": {"$ref": "#/properties/next"},
-                "tree": {"$ref": "#/$defs/Tree~1Node/properties/x"}},
+                "tree": {"$ref": "#/$defs/Tree%7E1Node/properties/x"}},
                 "$defs": {"Tree/Node": {"properties": {"x": {"$ref": "#/$defs/Tree~1Node"}}}}}),
         )]);
         assert_eq!(lifted["a.v1"]["properties"]["next"]["$ref"], "#/components/schemas/a.v1");
