@@ -4,6 +4,7 @@
 mod asyncapi;
 mod catalog;
 mod error;
+mod graph;
 mod manifests;
 mod output;
 mod schema;
@@ -40,6 +41,7 @@ Colour is for terminals only, and never where NO_COLOR is set.";
 enum Command {
     Schema(schema::Args),
     Asyncapi(asyncapi::Args),
+    Graph(graph::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
     match command {
         Command::Schema(args) => schema::run(args, out),
         Command::Asyncapi(args) => asyncapi::run(args, out),
+        Command::Graph(args) => graph::run(args, out),
     }
 }
 
@@ -63,7 +66,7 @@ impl Command {
     /// Whether programs read what it prints for people elsewhere.
     const fn is_json(&self) -> bool {
         match self {
-            Self::Schema(_) | Self::Asyncapi(_) => false,
+            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) => false,
         }
     }
 }

@@ -3,5 +3,6 @@
 
 mod asyncapi;
 mod call;
+mod graph;
 mod manifests;
 mod schema;
