@@ -6,3 +6,4 @@ mod call;
 mod graph;
 mod manifests;
 mod schema;
+mod validate;
