@@ -5,9 +5,11 @@ mod asyncapi;
 mod catalog;
 mod error;
 mod graph;
+mod init;
 mod manifests;
 mod output;
 mod schema;
+mod shell;
 mod topics;
 mod validate;
 
@@ -47,6 +49,9 @@ enum Command {
     Asyncapi(asyncapi::Args),
     Graph(graph::Args),
     Validate(validate::Args),
+    Init(init::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +70,9 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
         Command::Asyncapi(args) => asyncapi::run(args, out),
         Command::Graph(args) => graph::run(args, out),
         Command::Validate(args) => validate::run(args, out),
+        Command::Init(args) => init::run(args, out),
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
     }
 }
 
@@ -73,7 +81,10 @@ impl Command {
     fn is_json(&self) -> bool {
         match self {
             Self::Validate(args) => args.format == Format::Json,
-            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) => false,
+            Self::Init(args) => args.format == Format::Json,
+            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) | Self::Completions(_) | Self::Man(_) => {
+                false
+            }
         }
     }
 }

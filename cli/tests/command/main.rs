@@ -4,6 +4,8 @@
 mod asyncapi;
 mod call;
 mod graph;
+mod init;
 mod manifests;
 mod schema;
+mod shell;
 mod validate;
