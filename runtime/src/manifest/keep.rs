@@ -1,7 +1,6 @@
 //! The file beside the code: compared by the test that `service!` generates, and rewritten when that is asked for.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -128,9 +127,9 @@ fn how(_: &Manifest) -> String {
 
 /// What of `new` breaks those who know `old`, a line for each; empty if nothing does.
 fn broken(old: &Manifest, new: &Manifest) -> String {
-    let mut text = String::new();
-    let _ = (old, new, write!(text, ""));
-    text
+    let all = old.diff(new);
+    let all = all.iter().filter(|difference| difference.breaks());
+    all.map(|difference| format!("\n{difference}")).collect()
 }
 
 /// Every example is what its schema says.
