@@ -1,4 +1,69 @@
 //! The command `typebus`: schemas, documents, diagrams and checks of the contracts that services keep in
 //! `typebus/<service>.json`.
 
-fn main() {}
+mod asyncapi;
+mod catalog;
+mod error;
+mod manifests;
+mod output;
+mod schema;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Exit};
+
+/// What the contracts of services say: schemas, documents, diagrams and checks
+///
+/// A contract is the file `typebus/<service>.json` beside a service's Cargo.toml, which the test that `service!`
+/// generates writes. Neither the program nor a broker is needed. A MANIFEST is such a file, or a folder: every *.json in
+/// folders named `typebus` under it, or, where there are none, those directly in it.
+#[derive(Debug, Parser)]
+#[command(name = "typebus", version, max_term_width = 100, after_help = EXITS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXITS: &str = "\
+Exit codes:
+  0  fine
+  1  findings: something is not as it should be, and what is printed says what
+  2  wrong use: unknown arguments, or such as make no sense together
+  3  a file cannot be read or written, or is not what it should be
+
+Colour is for terminals only, and never where NO_COLOR is set.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Schema(schema::Args),
+    Asyncapi(asyncapi::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let mut out = anstream::stdout().lock();
+    let ended = run(&command, &mut out).and_then(|exit| Ok(std::io::Write::flush(&mut out).map(|()| exit)?));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => error.report(command.is_json()),
+    }
+}
+
+fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
+    match command {
+        Command::Schema(args) => schema::run(args, out),
+        Command::Asyncapi(args) => asyncapi::run(args, out),
+    }
+}
+
+impl Command {
+    /// Whether programs read what it prints for people elsewhere.
+    const fn is_json(&self) -> bool {
+        match self {
+            Self::Schema(_) | Self::Asyncapi(_) => false,
+        }
+    }
+}

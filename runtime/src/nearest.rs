@@ -1,7 +1,7 @@
 //! What somebody may have meant who wrote a word that is not known; worded as the macros word it.
 
 /// "did you mean ..?" where a known word is near, and in any case all that are known. `noun` says what they are.
-pub(crate) fn suggest<'a>(word: &str, noun: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggest<'a>(word: &str, noun: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.into_iter().collect();
     let all = match known[..] {
         [] => format!("there is no {noun}"),

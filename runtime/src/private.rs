@@ -15,6 +15,7 @@ pub use crate::{
     input::{Arrival, Incoming, Input},
     key::{Key, KeyText},
     manifest::keep_manifest,
+    nearest::suggest,
     outcome::{HandlerError, Outcome},
     outputs::{Outbox, Outputs, Rejection},
     policy::{Backoff, DeadLetterTo, Guarantee, Order, Policy, Start, Unhandled, UnknownVersion},

@@ -1,0 +1,7 @@
+//! The real command: what it prints, how it ends, and what it says is wrong. `TYPEBUS_BLESS=1` writes the files in
+//! `golden/` anew.
+
+mod asyncapi;
+mod call;
+mod manifests;
+mod schema;
