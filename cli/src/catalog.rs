@@ -1,6 +1,6 @@
 //! Several services as one system: each event once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use typebus::{
     __private::suggest,
@@ -47,6 +47,20 @@ impl<'a> Catalog<'a> {
             catalog.events.insert(kind, first.event);
         }
         catalog
+    }
+
+    /// These kinds, and the older versions that are read as them.
+    pub(crate) fn accepted(&self, kinds: &'a [String]) -> BTreeSet<&'a str> {
+        let mut accepted = BTreeSet::new();
+        let mut left: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        while let Some(kind) = left.pop() {
+            if accepted.insert(kind)
+                && let Some(event) = self.events.get(kind)
+            {
+                left.extend(event.upcasts.iter().map(String::as_str));
+            }
+        }
+        accepted
     }
 
     /// The event of this kind, `order.placed.v2`, or the newest of this name.

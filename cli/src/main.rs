@@ -4,16 +4,21 @@
 mod asyncapi;
 mod catalog;
 mod error;
+mod graph;
 mod manifests;
 mod output;
 mod schema;
 mod topics;
+mod validate;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Exit};
+use crate::{
+    error::{Error, Exit},
+    output::Format,
+};
 
 /// What the contracts of services say: schemas, documents, diagrams and checks
 ///
@@ -40,6 +45,8 @@ Colour is for terminals only, and never where NO_COLOR is set.";
 enum Command {
     Schema(schema::Args),
     Asyncapi(asyncapi::Args),
+    Graph(graph::Args),
+    Validate(validate::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,14 +63,17 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
     match command {
         Command::Schema(args) => schema::run(args, out),
         Command::Asyncapi(args) => asyncapi::run(args, out),
+        Command::Graph(args) => graph::run(args, out),
+        Command::Validate(args) => validate::run(args, out),
     }
 }
 
 impl Command {
     /// Whether programs read what it prints for people elsewhere.
-    const fn is_json(&self) -> bool {
+    fn is_json(&self) -> bool {
         match self {
-            Self::Schema(_) | Self::Asyncapi(_) => false,
+            Self::Validate(args) => args.format == Format::Json,
+            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) => false,
         }
     }
 }

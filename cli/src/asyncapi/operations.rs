@@ -76,7 +76,7 @@ fn received(
     context: &Context<'_>,
 ) -> Vec<(String, Value)> {
     let service = &manifest.service;
-    let kinds = accepted(handler, context);
+    let kinds = context.catalog.accepted(&handler.events);
     let topics: BTreeSet<&str> =
         handler.topics.iter().flat_map(|pattern| channels.taken_by(pattern)).collect();
     let topics =
@@ -121,20 +121,6 @@ fn received(
         operations.push((id, operation));
     }
     operations
-}
-
-/// What it takes, and the older versions that are read as that.
-fn accepted<'a>(handler: &'a HandlerContract, context: &Context<'a>) -> BTreeSet<&'a str> {
-    let mut accepted = BTreeSet::new();
-    let mut left: Vec<&str> = handler.events.iter().map(String::as_str).collect();
-    while let Some(kind) = left.pop() {
-        if accepted.insert(kind)
-            && let Some(event) = context.catalog.events.get(kind)
-        {
-            left.extend(event.upcasts.iter().map(String::as_str));
-        }
-    }
-    accepted
 }
 
 fn is_list(messages: &Value) -> bool {

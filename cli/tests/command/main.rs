@@ -3,5 +3,7 @@
 
 mod asyncapi;
 mod call;
+mod graph;
 mod manifests;
 mod schema;
+mod validate;
