@@ -96,6 +96,18 @@ pub(crate) fn golden(name: &str, printed: &str) {
     );
 }
 
+/// The samples with a change of billing.
+pub(crate) fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for service in ["billing", "shipping", "storefront"] {
+        let file = format!("{service}.json");
+        let text = fs::read_to_string(home().join(SAMPLES).join(&file)).unwrap();
+        let text = if service == "billing" { change(&text) } else { text };
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    folder
+}
+
 /// Every manifest of the repository: the samples, and those of the examples.
 pub(crate) fn all_manifests() -> Vec<PathBuf> {
     let mut files = Vec::new();

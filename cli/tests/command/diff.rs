@@ -4,19 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::call::{SAMPLES, golden, home, typebus};
-
-/// The samples with a change of billing.
-fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for service in ["billing", "shipping", "storefront"] {
-        let file = format!("{service}.json");
-        let text = fs::read_to_string(home().join(SAMPLES).join(&file)).unwrap();
-        let text = if service == "billing" { change(&text) } else { text };
-        fs::write(folder.path().join(file), text).unwrap();
-    }
-    folder
-}
+use crate::call::{SAMPLES, changed, golden, typebus};
 
 #[test]
 fn nothing_is_different_from_itself() {

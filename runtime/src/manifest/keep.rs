@@ -1,6 +1,7 @@
 //! The file beside the code: compared by the test that `service!` generates, and rewritten when that is asked for.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
