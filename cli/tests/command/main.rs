@@ -5,9 +5,12 @@
 
 mod asyncapi;
 mod call;
+mod check;
+mod diff;
 mod graph;
 mod init;
 mod manifests;
+mod provision;
 mod schema;
 mod shell;
 mod validate;
