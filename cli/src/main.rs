@@ -2,6 +2,7 @@
 //! `typebus/<service>.json`.
 
 mod catalog;
+mod docs;
 mod error;
 mod manifests;
 mod output;
@@ -36,6 +37,7 @@ Colour is for terminals only, and never where NO_COLOR is set.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Docs(docs::Args),
     Schema(schema::Args),
 }
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
     match command {
+        Command::Docs(args) => docs::run(args, out),
         Command::Schema(args) => schema::run(args, out),
     }
 }
@@ -59,7 +62,7 @@ impl Command {
     /// Whether programs read what it prints for people elsewhere.
     const fn is_json(&self) -> bool {
         match self {
-            Self::Schema(_) => false,
+            Self::Docs(_) | Self::Schema(_) => false,
         }
     }
 }
