@@ -20,11 +20,7 @@ use std::path::PathBuf;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use typebus::manifest::Manifest;
 
-use self::{
-    shape::Marks,
-    system::System,
-    types::Type,
-};
+use self::{shape::Marks, system::System, types::Type};
 use crate::{
     error::{Error, Exit},
     manifests,
@@ -137,9 +133,9 @@ fn contents(system: &System<'_>) -> Markup {
             })))
             (list("events", "Events", system.events.iter().map(|event| {
                 let contract = event.known.contract;
-                (event.id(), html! { (contract.name) span.version { ".v" (contract.version) } })
+                (event.id(), html! { (breakable(&contract.name)) span.version { ".v" (contract.version) } })
             })))
-            (list("topics", "Topics", system.topics.keys().map(|name| (anchor("topic:", name), html! { (name) }))))
+            (list("topics", "Topics", system.topics.keys().map(|name| (anchor("topic:", name), breakable(name)))))
             @if !types.is_empty() {
                 (list("types", "Types", types.iter().map(|found| (found.id.clone(), html! { (found.name) }))))
             }
@@ -215,6 +211,11 @@ fn type_card(found: &Type<'_>, system: &System<'_>) -> Markup {
         }
         "\n"
     }
+}
+
+/// A name that is broken into lines where its words end.
+fn breakable(name: &str) -> Markup {
+    html! { @for word in name.split_inclusive(['.', '_', '-']) { (word) wbr; } }
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -28,7 +28,9 @@ pub(super) fn of(schema: &Value) -> Vec<Markup> {
             ("additionalProperties", _) if !fields.contains_key("properties") => None,
             ("propertyNames", _) if fields.contains_key("additionalProperties") => None,
             ("deprecated" | "readOnly" | "writeOnly" | "uniqueItems", Value::Bool(_)) => None,
-            ("additionalProperties" | "unevaluatedProperties" | "unevaluatedItems", Value::Bool(true)) => None,
+            ("additionalProperties" | "unevaluatedProperties" | "unevaluatedItems", Value::Bool(true)) => {
+                None
+            }
             (other, value) => Some(html! { code { (other) ": " (value.to_string()) } }),
         });
     }
@@ -38,10 +40,36 @@ pub(super) fn of(schema: &Value) -> Vec<Markup> {
 
 /// What the type, the table and the other rules show.
 const SHOWN: [&str; 30] = [
-    "$comment", "$defs", "$id", "$ref", "$schema", "allOf", "anyOf", "const", "default", "definitions", "description",
-    "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength",
-    "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "oneOf", "patternProperties",
-    "prefixItems", "properties", "required",
+    "$comment",
+    "$defs",
+    "$id",
+    "$ref",
+    "$schema",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "definitions",
+    "description",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "oneOf",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "required",
 ];
 
 fn range(fields: &Map<String, Value>) -> Option<Markup> {

@@ -1,10 +1,7 @@
 //! How a handler works, in words.
 
 use maud::{Markup, html};
-use typebus::{
-    Guarantee, Order, Start,
-    manifest::HandlerContract,
-};
+use typebus::{Guarantee, Order, Start, manifest::HandlerContract};
 
 use super::{system::System, topic_link};
 
@@ -28,7 +25,9 @@ pub(super) fn facts(handler: &HandlerContract, system: &System<'_>) -> Vec<(Stri
         facts.push(("A new group starts".to_owned(), html! { (words) }));
     }
     if let Some(most) = said(handler, "batch.max") {
-        let wait = said(handler, "batch.wait").map(|wait| format!(", waiting {wait} for others")).unwrap_or_default();
+        let wait = said(handler, "batch.wait")
+            .map(|wait| format!(", waiting {wait} for others"))
+            .unwrap_or_default();
         facts.push(("Batches".to_owned(), html! { "up to " (most) (wait) }));
     }
     for name in handler.policy.keys().filter(|name| !SHOWN.contains(&name.as_str())) {
@@ -58,7 +57,8 @@ pub(super) const fn order(handler: &HandlerContract) -> &'static str {
 
 pub(super) fn attempts(handler: &HandlerContract) -> Markup {
     let attempts = said(handler, "attempts").unwrap_or_default();
-    let delays = said(handler, "backoff").filter(|_| attempts != "1").map(|backoff| backoff.replace("..", " to "));
+    let delays =
+        said(handler, "backoff").filter(|_| attempts != "1").map(|backoff| backoff.replace("..", " to "));
     let jitter = if said(handler, "jitter").as_deref() == Some("true") { ", jittered" } else { "" };
     html! { (attempts) @if let Some(delays) = delays { " " span.dim { (delays) " apart" (jitter) } } }
 }

@@ -35,7 +35,8 @@ pub(super) fn whole(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
 /// What does not fit into one line: fields, forms, and what is in a list or a map.
 fn lines(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
     let Value::Object(parts) = schema else { return Markup::default() };
-    let many = |keyword: &str| parts.get(keyword).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let many =
+        |keyword: &str| parts.get(keyword).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let inner = |keyword: &str| parts.get(keyword).filter(|schema| !is_plain(schema));
     html! {
         @if let Some(Value::Object(fields)) = parts.get("properties") && !fields.is_empty() {
@@ -133,7 +134,8 @@ fn forms(schemas: &[Value], is_beside_fields: bool, links: &Links) -> Markup {
 /// What people call a form: its title, its value, or the field that tells it from the others.
 fn label(nth: usize, schema: &Value, links: &Links) -> Markup {
     let fields = schema.get("properties").and_then(Value::as_object);
-    let tag = fields.and_then(|fields| fields.iter().find_map(|(name, schema)| Some((name, schema.get("const")?))));
+    let tag =
+        fields.and_then(|fields| fields.iter().find_map(|(name, schema)| Some((name, schema.get("const")?))));
     let only = fields.filter(|fields| fields.len() == 1).and_then(|fields| fields.keys().next());
     html! {
         @if let Some(title) = schema.get("title").and_then(Value::as_str) { strong { (title) } }

@@ -74,7 +74,8 @@ impl<'a> System<'a> {
     pub(super) fn new(manifests: &'a [Manifest]) -> Self {
         let mut types = Types::default();
         let catalog = Catalog::new(manifests);
-        let events = catalog.events.iter().map(|(kind, contract)| Event::new(kind, contract, manifests, &mut types));
+        let events =
+            catalog.events.iter().map(|(kind, contract)| Event::new(kind, contract, manifests, &mut types));
         let mut events: Vec<_> = events.collect();
         events.sort_by_key(|event| (&event.known.contract.name, event.known.contract.version));
         let all = handlers(manifests);
@@ -121,7 +122,8 @@ impl<'a> Event<'a> {
             let reply = contract.reply.as_ref().map(|reply| shape(&reply.schema, "reply"));
             Known { services, contract, payload, reply }
         });
-        let known = all.next().unwrap_or(Known { services: Vec::new(), contract: best, payload: None, reply: None });
+        let known =
+            all.next().unwrap_or(Known { services: Vec::new(), contract: best, payload: None, reply: None });
         let others = all.collect();
         let taking = |handler: &Handler<'_>| takes(handler.contract, kind, &best.topic);
         Self {
@@ -183,7 +185,11 @@ fn newer<'a>(manifests: &'a [Manifest], kind: &str) -> Vec<&'a str> {
 }
 
 fn takes(handler: &HandlerContract, kind: &str, topic: &str) -> bool {
-    if handler.takes_any() { listens(handler, topic) } else { handler.events.iter().any(|taken| taken == kind) }
+    if handler.takes_any() {
+        listens(handler, topic)
+    } else {
+        handler.events.iter().any(|taken| taken == kind)
+    }
 }
 
 fn listens(handler: &HandlerContract, topic: &str) -> bool {
@@ -220,8 +226,9 @@ fn topics<'a>(events: &[Event<'a>], handlers: &[Handler<'a>]) -> BTreeMap<&'a st
         }
     }
     for (name, topic) in &mut topics {
-        let listening =
-            handlers.iter().filter(|handler| listens(handler.contract, name) || handler.contract.topics.iter().any(|topic| topic == name));
+        let listening = handlers.iter().filter(|handler| {
+            listens(handler.contract, name) || handler.contract.topics.iter().any(|topic| topic == name)
+        });
         topic.listeners = listening.copied().collect();
     }
     topics

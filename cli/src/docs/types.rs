@@ -65,7 +65,8 @@ impl<'a> Types<'a> {
             let meaning = meaning(schema, target, &own.id);
             let place = *self.known.entry((name.clone(), meaning)).or_insert_with(|| {
                 let namesakes = self.all.iter().filter(|other| other.name == name).count();
-                let id = anchor("type:", &name) + &if namesakes > 0 { format!("~{}", namesakes + 1) } else { String::new() };
+                let id = anchor("type:", &name)
+                    + &if namesakes > 0 { format!("~{}", namesakes + 1) } else { String::new() };
                 self.all.push(Type {
                     name,
                     id,
@@ -172,13 +173,23 @@ impl<'a> Parts<'a> {
                 "patternProperties" | "dependentSchemas" => {
                     value.as_object().into_iter().flatten().for_each(|(_, schema)| self.add(schema));
                 }
-                "items" | "prefixItems" | "oneOf" | "anyOf" | "allOf" | "additionalProperties" | "contains" | "not"
-                | "if" | "then" | "else" | "propertyNames" | "unevaluatedProperties" | "unevaluatedItems" => {
-                    match value.as_array() {
-                        Some(schemas) => schemas.iter().for_each(|schema| self.add(schema)),
-                        None => self.add(value),
-                    }
-                }
+                "items"
+                | "prefixItems"
+                | "oneOf"
+                | "anyOf"
+                | "allOf"
+                | "additionalProperties"
+                | "contains"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "propertyNames"
+                | "unevaluatedProperties"
+                | "unevaluatedItems" => match value.as_array() {
+                    Some(schemas) => schemas.iter().for_each(|schema| self.add(schema)),
+                    None => self.add(value),
+                },
                 _ => {}
             }
         }
@@ -210,7 +221,8 @@ mod tests {
         types.add(&also, "b.v1", own("b.v1"));
         // The same text, but it leads to something else.
         let (links, words) = types.add(&text, "c.v1", own("c.v1"));
-        let all: Vec<_> = types.sorted().iter().map(|found| (found.id.as_str(), found.used_by.len())).collect();
+        let all: Vec<_> =
+            types.sorted().iter().map(|found| (found.id.as_str(), found.used_by.len())).collect();
         assert_eq!(all, [("type:Cents", 2), ("type:Cents~2", 1), ("type:Money", 2), ("type:Money~2", 1)]);
         assert_eq!(links["#/$defs/Money"].id, "type:Money~2");
         assert_eq!(words, BTreeSet::from(["cents", "total"]));
@@ -227,11 +239,9 @@ mod tests {
         });
         let mut types = Types::default();
         let (links, _) = types.add(&schema, "a.v1", own("a.v1"));
-        let links: Vec<_> = links.iter().map(|(reference, link)| (reference.as_str(), link.id.as_str())).collect();
-        assert_eq!(
-            links,
-            [("#", "a.v1"), ("#/$defs/One", "type:One"), ("#/$defs/a~1b%20c", "type:a/b%20c")]
-        );
+        let links: Vec<_> =
+            links.iter().map(|(reference, link)| (reference.as_str(), link.id.as_str())).collect();
+        assert_eq!(links, [("#", "a.v1"), ("#/$defs/One", "type:One"), ("#/$defs/a~1b%20c", "type:a/b%20c")]);
         assert_eq!(types.sorted()[1].name, "a/b c");
     }
 

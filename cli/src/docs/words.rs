@@ -51,11 +51,16 @@ pub(super) fn is_plain(schema: &Value) -> bool {
     };
     let is_silent = |schema: &Value| schema.get("description").is_none() && schema.get("title").is_none();
     let alternatives = |keyword: &str| {
-        fields.get(keyword).and_then(Value::as_array).is_none_or(|all| all.len() == 1 || all.iter().all(is_silent))
+        fields
+            .get(keyword)
+            .and_then(Value::as_array)
+            .is_none_or(|all| all.len() == 1 || all.iter().all(is_silent))
     };
     !fields.contains_key("properties")
         && !fields.contains_key("patternProperties")
-        && ["items", "prefixItems", "additionalProperties", "oneOf", "anyOf", "allOf"].into_iter().all(all_plain)
+        && ["items", "prefixItems", "additionalProperties", "oneOf", "anyOf", "allOf"]
+            .into_iter()
+            .all(all_plain)
         && ["oneOf", "anyOf"].into_iter().all(alternatives)
         && fields.get("allOf").and_then(Value::as_array).is_none_or(|all| all.len() == 1)
 }
