@@ -1,8 +1,13 @@
 //! Several services as one system: each event once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use typebus::manifest::{EventContract, Manifest};
+use typebus::{
+    __private::suggest,
+    manifest::{EventContract, Manifest},
+};
+
+use crate::error::Error;
 
 /// The events of several manifests, by kind.
 #[derive(Debug)]
@@ -43,6 +48,35 @@ impl<'a> Catalog<'a> {
         }
         catalog
     }
+
+    /// These kinds, and the older versions that are read as them.
+    pub(crate) fn accepted(&self, kinds: &'a [String]) -> BTreeSet<&'a str> {
+        let mut accepted = BTreeSet::new();
+        let mut left: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        while let Some(kind) = left.pop() {
+            if accepted.insert(kind)
+                && let Some(event) = self.events.get(kind)
+            {
+                left.extend(event.upcasts.iter().map(String::as_str));
+            }
+        }
+        accepted
+    }
+
+    /// The event of this kind, `order.placed.v2`, or the newest of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(&self, name: &str) -> Result<&'a EventContract, Error> {
+        if let Some(event) = self.events.get(name) {
+            return Ok(event);
+        }
+        let of_name = self.events.values().filter(|event| event.name == name);
+        of_name.max_by_key(|event| event.version).copied().ok_or_else(|| {
+            let near = suggest(name, "event", self.events.keys().copied());
+            Error::Use(format!("no event is `{name}`; {near}"))
+        })
+    }
 }
 
 struct Entry<'a> {
@@ -64,6 +98,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_event_is_found_by_kind_or_as_the_newest_of_its_name() {
+        let mut manifest = Manifest::new("shop");
+        for version in [1, 2, 10] {
+            let event = EventContract::new("order.placed", version, "shop.orders");
+            manifest.events.insert(event.kind(), event);
+        }
+        let manifests = [manifest];
+        let catalog = Catalog::new(&manifests);
+        assert_eq!(catalog.find("order.placed.v2").unwrap().version, 2);
+        assert_eq!(catalog.find("order.placed").unwrap().version, 10);
+        let error = catalog.find("order.plaecd.v2").unwrap_err().to_string();
+        assert!(error.contains("no event is `order.plaecd.v2`; did you mean `order.placed.v2`?"), "{error}");
+    }
 
     #[test]
     fn a_publishers_word_counts() {

@@ -23,7 +23,7 @@ use typebus::manifest::Manifest;
 use self::{shape::Marks, system::System, types::Type};
 use crate::{
     error::{Error, Exit},
-    manifests,
+    graph, manifests,
     output::{self, Out},
 };
 
@@ -128,6 +128,7 @@ fn contents(system: &System<'_>) -> Markup {
     let types = system.types.sorted();
     html! {
         nav.contents aria-label="Contents" {
+            div { a.head href="#flow" { "Who tells whom" } }
             (list("services", "Services", system.manifests.iter().map(|manifest| {
                 (anchor("service:", &manifest.service), html! { (manifest.service) })
             })))
@@ -172,6 +173,13 @@ fn sections(system: &System<'_>, title: &str) -> Markup {
             p { button #clear type="button" { "Show everything" } }
         }
         "\n"
+        section #flow aria-labelledby="h-flow" {
+            h2 #h-flow { "Who tells whom" }
+            figure.card.diagram tabindex="0" role="group" aria-labelledby="h-flow" {
+                (PreEscaped(graph::inline(system.manifests)))
+            }
+        }
+        "\n"
         section #services aria-labelledby="h-services" {
             h2 #h-services { "Services" }
             @for manifest in system.manifests { (service::card(manifest, system)) }
@@ -191,7 +199,7 @@ fn sections(system: &System<'_>, title: &str) -> Markup {
         @if !types.is_empty() {
             section #types aria-labelledby="h-types" {
                 h2 #h-types { "Types" }
-                p.lead { "What the fields of several events may consist of." }
+                p.lead { "What fields consist of: each type once, however many events have it." }
                 @for found in types { (type_card(found, system)) }
             }
         }
@@ -225,7 +233,7 @@ fn counted(count: usize, noun: &str) -> String {
 fn event_link(kind: &str, system: &System<'_>) -> Markup {
     html! {
         @match system.event(kind) {
-            Some(event) => a.chip href={ "#" (event.id()) } { (event.known.contract.name) span.version { ".v" (event.known.contract.version) } }
+            Some(event) => a.chip href={ "#" (event.id()) } { (breakable(&event.known.contract.name)) span.version { ".v" (event.known.contract.version) } }
             None => span.chip { (kind) }
         }
     }

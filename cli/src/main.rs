@@ -1,18 +1,25 @@
 //! The command `typebus`: schemas, documents, diagrams and checks of the contracts that services keep in
 //! `typebus/<service>.json`.
 
+mod asyncapi;
 mod catalog;
 mod docs;
 mod error;
+mod graph;
 mod manifests;
 mod output;
 mod schema;
+mod topics;
+mod validate;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Exit};
+use crate::{
+    error::{Error, Exit},
+    output::Format,
+};
 
 /// What the contracts of services say: schemas, documents, diagrams and checks
 ///
@@ -37,8 +44,11 @@ Colour is for terminals only, and never where NO_COLOR is set.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Docs(docs::Args),
     Schema(schema::Args),
+    Asyncapi(asyncapi::Args),
+    Graph(graph::Args),
+    Docs(docs::Args),
+    Validate(validate::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,16 +63,20 @@ fn main() -> ExitCode {
 
 fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
     match command {
-        Command::Docs(args) => docs::run(args, out),
         Command::Schema(args) => schema::run(args, out),
+        Command::Asyncapi(args) => asyncapi::run(args, out),
+        Command::Graph(args) => graph::run(args, out),
+        Command::Docs(args) => docs::run(args, out),
+        Command::Validate(args) => validate::run(args, out),
     }
 }
 
 impl Command {
     /// Whether programs read what it prints for people elsewhere.
-    const fn is_json(&self) -> bool {
+    fn is_json(&self) -> bool {
         match self {
-            Self::Docs(_) | Self::Schema(_) => false,
+            Self::Validate(args) => args.format == Format::Json,
+            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) | Self::Docs(_) => false,
         }
     }
 }

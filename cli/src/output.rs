@@ -8,6 +8,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -55,7 +56,55 @@ pub(crate) fn save(text: &str, file: &Path) -> Result<(), Error> {
     fs::write(file, text).map_err(wrong)
 }
 
-/// JSON as it stands in files: indented, with a newline at its end.
+/// JSON as it stands in files: sorted, indented, with a newline at its end.
 pub(crate) fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    format!("{:#}\n", sorted(value.clone()))
+}
+
+/// An object whose entries stay where they are put, while everything in them is sorted.
+#[derive(Debug)]
+pub(crate) struct Ordered(Vec<(&'static str, Value)>);
+
+impl Ordered {
+    pub(crate) fn new(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        Self(entries.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+    }
+
+    /// # Errors
+    /// None is known.
+    pub(crate) fn to_json(&self) -> Result<String, Error> {
+        let text = serde_json::to_string_pretty(self).map_err(io::Error::from)?;
+        Ok(text + "\n")
+    }
+
+    /// # Errors
+    /// None is known.
+    pub(crate) fn to_yaml(&self) -> Result<String, Error> {
+        Ok(serde_saphyr::to_string(self).map_err(io::Error::other)?)
+    }
+}
+
+impl Serialize for Ordered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// In whatever order a map of JSON keeps its entries: another crate may have chosen that for all.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.into_iter().collect();
+            fields.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            fields.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+        }
+        Value::Array(values) => values.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
+
+/// Says something beside, which is no finding, on stderr.
+pub(crate) fn note(text: &str) {
+    // Where nobody hears it, nothing is lost that the output needs.
+    let _ = writeln!(anstream::stderr().lock(), "{PLACE}note:{PLACE:#} {text}");
 }

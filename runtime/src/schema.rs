@@ -1,5 +1,10 @@
 //! JSON Schemas of events, draft 2020-12: what a change of one means to those who write and those who read.
 
+mod document;
+mod format;
+mod number;
+mod validate;
+
 use serde_json::Value;
 
 /// A difference between two schemas of one event.
@@ -33,7 +38,20 @@ pub fn compare(_old: &Value, _new: &Value) -> Vec<Change> {
 }
 
 /// Every place where a value is not what a schema says.
+///
+/// All of draft 2020-12 that schemas of Rust types use is looked at: types, `enum` and `const`, the bounds of numbers,
+/// texts (in characters), arrays and objects, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`,
+/// `uniqueItems`, `contains`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, `dependentRequired`, `unevaluatedProperties`, and
+/// `$ref` into the same document. An integer may be written `1.0`.
+///
+/// Formats are checked, since the types behind them check them: `int8` to `int128` and `uint8` to `uint128` are ranges;
+/// `uuid`, `date-time`, `date`, `partial-date-time`, `partial-time`, `ip`, `ipv4` and `ipv6` are looked at as texts. Any
+/// other is a remark.
+///
+/// Not looked at: `pattern`, `patternProperties` other than the two that schemars writes for integers as keys (a name
+/// that may match another pattern is neither checked nor refused), `propertyNames`, `dependentSchemas`,
+/// `unevaluatedItems`, `$dynamicRef`, and what lies in other documents, which is reported as missing.
 #[must_use]
-pub fn validate(_schema: &Value, _instance: &Value) -> Vec<Invalid> {
-    Vec::new()
+pub fn validate(schema: &Value, instance: &Value) -> Vec<Invalid> {
+    validate::validate(schema, instance)
 }

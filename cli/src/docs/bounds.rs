@@ -17,6 +17,9 @@ pub(super) fn of(schema: &Value) -> Vec<Markup> {
         rules.extend(match (keyword.as_str(), value) {
             (known, _) if SHOWN.contains(&known) => None,
             ("pattern", Value::String(pattern)) => Some(html! { "matches " code { (pattern) } }),
+            ("format", Value::String(format)) => {
+                (!fields.contains_key("type")).then(|| html! { "in the format " (format) })
+            }
             ("multipleOf", step) => Some(html! { "a multiple of " (step) }),
             ("deprecated", Value::Bool(true)) => Some(html! { strong { "deprecated" } }),
             ("readOnly", Value::Bool(true)) => Some(html! { "read only" }),
@@ -39,7 +42,7 @@ pub(super) fn of(schema: &Value) -> Vec<Markup> {
 }
 
 /// What the type, the table and the other rules show.
-const SHOWN: [&str; 30] = [
+const SHOWN: [&str; 31] = [
     "$comment",
     "$defs",
     "$id",
@@ -55,7 +58,6 @@ const SHOWN: [&str; 30] = [
     "examples",
     "exclusiveMaximum",
     "exclusiveMinimum",
-    "format",
     "items",
     "maxItems",
     "maxLength",
@@ -70,6 +72,8 @@ const SHOWN: [&str; 30] = [
     "prefixItems",
     "properties",
     "required",
+    "title",
+    "type",
 ];
 
 fn range(fields: &Map<String, Value>) -> Option<Markup> {

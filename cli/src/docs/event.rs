@@ -52,8 +52,12 @@ fn flow(event: &Event<'_>) -> Markup {
         }
     };
     html! {
-        (names(&publishers, "nobody here")) span.arrow aria-label=" to " role="img" { "→" }
-        (names(&handlers, "nobody here"))
+        @if !event.newer.is_empty() && publishers.is_empty() && handlers.is_empty() {
+            span.dim { "read as " (event.newer.join(", ")) }
+        } @else {
+            (names(&publishers, "nobody here")) span.arrow aria-label=" to " role="img" { "→" }
+            (names(&handlers, "nobody here"))
+        }
     }
 }
 
@@ -67,7 +71,10 @@ fn about(known: &Known<'_>, event: &Event<'_>, system: &System<'_>, nth: usize) 
         @if nth == 0 { (published(event)) (handled(event, system)) }
         @match &known.payload {
             Some(payload) => {
-                h4 { @if contract.reply.is_some() { "Request" } @else { "Payload" } }
+                h4 {
+                    @if contract.reply.is_some() { "Request" } @else { "Payload" }
+                    @if let Some(title) = payload.schema.get("title").and_then(|title| title.as_str()) { " " code { (title) } }
+                }
                 @let marks = Marks { key: contract.key.as_deref(), id: contract.id.as_deref() };
                 (shape::whole(payload.schema, &payload.links, marks))
             }

@@ -46,7 +46,9 @@ fn lines(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
             (part(html! { "Each field that matches " code { (pattern) } ": " (words::of(schema, links)) }, schema, links))
         }
         @for keyword in ["oneOf", "anyOf"] {
-            @if many(keyword).iter().any(|schema| !is_plain(schema)) || !is_plain(schema) && !many(keyword).is_empty() {
+            @if let Some(only) = but_for_null(many(keyword)) {
+                (lines(only, links, marks))
+            } @else if many(keyword).iter().any(|schema| !is_plain(schema)) || !is_plain(schema) && !many(keyword).is_empty() {
                 (forms(many(keyword), parts.contains_key("properties"), links))
             }
         }
@@ -64,6 +66,15 @@ fn lines(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
         @for (nth, schema) in many("prefixItems").iter().enumerate() {
             @if !is_plain(schema) { (part(html! { "Item " (nth + 1) ":" }, schema, links)) }
         }
+    }
+}
+
+/// The only form beside null: that it may be null is said in words.
+fn but_for_null(forms: &[Value]) -> Option<&Value> {
+    let is_null = |schema: &Value| schema.get("type").is_some_and(|name| name == "null");
+    match forms {
+        [only, null] | [null, only] if is_null(null) && !is_null(only) => Some(only),
+        _ => None,
     }
 }
 
@@ -102,7 +113,10 @@ fn row(name: &str, schema: &Value, is_required: bool, links: &Links, marks: Mark
                 span.words { (words::of(schema, links)) }
                 @if !rules.is_empty() { (list_of(&rules)) }
             }
-            td { (description(schema)) }
+            td {
+                @if let Some(title) = schema.get("title").and_then(Value::as_str) { strong { (title) } " " }
+                (description(schema))
+            }
         }
         @if !is_plain(schema) {
             tr.inner { td colspan="3" { (lines(schema, links, Marks::default())) } }

@@ -145,7 +145,7 @@ fn pictures() {
         let page = Page::of(manifests);
         for (width, height, scheme) in SEEN {
             chromium.see(width, height, scheme);
-            for (part, fragment) in [("top", ""), ("event", event(name)), ("topics", "#topics")] {
+            for (part, fragment) in [("top", ""), ("event", event(name)), ("types", "#types")] {
                 chromium.open(&page.path(), fragment);
                 fs::write(folder.join(format!("{name}-{width}-{scheme}-{part}.png")), chromium.picture())
                     .unwrap();

@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use super::{Manifest, lines};
-use crate::service::Service;
+use crate::{schema, service::Service};
 
 /// The environment variable that has the file rewritten.
 const BLESS: &str = "TYPEBUS_BLESS";
@@ -133,9 +135,35 @@ fn broken(old: &Manifest, new: &Manifest) -> String {
     text
 }
 
-/// Every example is what its schema says.
-fn check_examples(_: &Manifest) -> Result<(), String> {
-    Ok(())
+/// Every example is what its schema says. All that are not are told, with every place that is wrong.
+fn check_examples(manifest: &Manifest) -> Result<(), String> {
+    let mut text = String::new();
+    for (kind, event) in &manifest.events {
+        let of_event = event.schema.iter().map(|schema| (format!("`{kind}`"), schema));
+        let of_reply = event
+            .reply
+            .iter()
+            .map(|reply| (format!("`{}`, which answers `{kind}`,", reply.name), &reply.schema));
+        for (whose, schema) in of_event.chain(of_reply) {
+            let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
+            for (number, example) in (1..).zip(examples) {
+                for wrong in schema::validate(schema, example) {
+                    // The whole of an example has no name of its own.
+                    let place =
+                        if wrong.place.is_empty() { String::new() } else { format!("{}: ", wrong.place) };
+                    let _ = write!(
+                        text,
+                        "\nexample {number} of {whose} is not what its schema says: {place}{}",
+                        wrong.why
+                    );
+                }
+            }
+        }
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the service `{}` has examples that nobody could read:{text}", manifest.service))
 }
 
 /// Whole or not at all: a test that is ended in the middle leaves the old file.

@@ -1,0 +1,9 @@
+//! The real command: what it prints, how it ends, and what it says is wrong. `TYPEBUS_BLESS=1` writes the files in
+//! `golden/` anew.
+
+mod asyncapi;
+mod call;
+mod graph;
+mod manifests;
+mod schema;
+mod validate;
