@@ -11,6 +11,8 @@ mod policy;
 mod service;
 mod shape;
 mod system;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod types;
 mod words;

@@ -42,6 +42,8 @@ pub(crate) enum Step {
     Examples,
     /// `webhooks` accounts for every event, and two runs come to the same
     Webhooks,
+    /// The page of `typebus docs` in a browser: whole, quiet, searchable, readable; needs Chromium
+    Browser,
     /// Allocations and instructions per delivery stay below their bounds; needs valgrind
     Counts,
     /// Every crate can be packaged, and none takes the examples' data along
@@ -95,8 +97,17 @@ impl Step {
                     let alone = ["clippy", "--quiet", "-p", "typebus", "--lib", "--features", feature];
                     shell.cargo(alone).args(["--", "-D", "warnings"]).run()?;
                 }
-                let every =
-                    ["clippy", "-p", "typebus", "-p", "typebus-tests", "--all-targets", "--all-features"];
+                let every = [
+                    "clippy",
+                    "-p",
+                    "typebus",
+                    "-p",
+                    "typebus-cli",
+                    "-p",
+                    "typebus-tests",
+                    "--all-targets",
+                    "--all-features",
+                ];
                 shell.cargo(every).args(["--", "-D", "warnings"]).run()?;
             }
             Self::Docs => {
@@ -132,6 +143,12 @@ impl Step {
             Self::Hello => hello::check(shell)?,
             Self::Examples => examples::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
+            Self::Browser => {
+                tools::chromium()?;
+                let test =
+                    shell.cargo(["test", "-p", "typebus-cli", "--features", "browser", "--test", "browser"]);
+                return test.run_tests();
+            }
             Self::Counts => {
                 tools::valgrind()?;
                 shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;

@@ -29,7 +29,7 @@ pub(super) fn card(event: &Event<'_>, system: &System<'_>) -> Markup {
                     (about(&event.known, event, system, 0))
                     @for (nth, other) in event.others.iter().enumerate() {
                         div.part.bad {
-                            h4 { "As " (and(&other.services)) " knows it" }
+                            h4 { "As " (and(&other.services)) @if other.services.len() == 1 { " knows it" } @else { " know it" } }
                             p { "What is published is what stands above. " code { "typebus check" } " says what that means." }
                             (about(other, event, system, nth + 1))
                         }

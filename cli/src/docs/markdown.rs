@@ -80,7 +80,7 @@ mod tests {
         let text = "Takes *the* **money**, `cents`.\n\n- once\n- or [never](https://example.org/a?b=1&c)\n\n```json\n{\"a\": \"<b>\"}\n```";
         let shown = "<p>Takes <em>the</em> <strong>money</strong>, <code>cents</code>.</p>\n\
             <ul>\n<li>once</li>\n<li>or <a href=\"https://example.org/a?b=1&amp;c\">never</a></li>\n</ul>\n\
-            <pre><code class=\"language-json\">{&quot;a&quot;: &quot;&lt;b&gt;&quot;}\n</code></pre>\n";
+            <pre><code class=\"language-json\">{\"a\": \"&lt;b&gt;\"}\n</code></pre>\n";
         assert_eq!(render(text).into_string(), shown);
     }
 

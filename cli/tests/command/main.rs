@@ -3,6 +3,7 @@
 
 mod asyncapi;
 mod call;
+mod docs;
 mod graph;
 mod manifests;
 mod schema;
