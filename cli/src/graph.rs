@@ -66,6 +66,11 @@ pub(crate) fn run(args: &Args, out: Out<'_>) -> Result<Exit, Error> {
     Ok(Exit::Fine)
 }
 
+/// The picture for a page: it has the page's style.
+pub(crate) fn inline(manifests: &[Manifest]) -> String {
+    svg::write_inline(&Graph::of(manifests, false))
+}
+
 /// What there is to draw; everything is sorted by name.
 #[derive(Debug)]
 struct Graph<'a> {

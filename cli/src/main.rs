@@ -5,6 +5,7 @@ mod asyncapi;
 mod catalog;
 mod check;
 mod diff;
+mod docs;
 mod error;
 mod graph;
 mod init;
@@ -51,6 +52,7 @@ enum Command {
     Schema(schema::Args),
     Asyncapi(asyncapi::Args),
     Graph(graph::Args),
+    Docs(docs::Args),
     Validate(validate::Args),
     Check(check::Args),
     Diff(diff::Args),
@@ -75,6 +77,7 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
         Command::Schema(args) => schema::run(args, out),
         Command::Asyncapi(args) => asyncapi::run(args, out),
         Command::Graph(args) => graph::run(args, out),
+        Command::Docs(args) => docs::run(args, out),
         Command::Validate(args) => validate::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Diff(args) => diff::run(args, out),
@@ -94,9 +97,12 @@ impl Command {
             Self::Diff(args) => args.format,
             Self::Provision(args) => args.format,
             Self::Init(args) => args.format,
-            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) | Self::Completions(_) | Self::Man(_) => {
-                Format::Text
-            }
+            Self::Schema(_)
+            | Self::Asyncapi(_)
+            | Self::Graph(_)
+            | Self::Docs(_)
+            | Self::Completions(_)
+            | Self::Man(_) => Format::Text,
         };
         format == Format::Json
     }

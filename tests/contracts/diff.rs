@@ -147,12 +147,18 @@ fn rows() -> Vec<Row> {
         Row::changed(
             reader(),
             renamed_field,
-            &[("event `order.placed.v1` /", Writers), ("event `order.placed.v1` /", Nobody)],
+            &[
+                ("event `order.placed.v1` /id: the field `id` is gone", Nobody),
+                ("event `order.placed.v1` /number: the field `number` is new", Writers),
+            ],
         ),
         Row::changed(
             writer(),
             renamed_field,
-            &[("event `order.placed.v1` /", Nobody), ("event `order.placed.v1` /", Readers)],
+            &[
+                ("event `order.placed.v1` /id: the field `id` is gone", Readers),
+                ("event `order.placed.v1` /number: the field `number` is new", Nobody),
+            ],
         ),
         Row::changed(
             reader(),

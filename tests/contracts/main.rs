@@ -1,6 +1,8 @@
 //! What is told of contracts of services, from their manifests alone: what a change breaks, and what is wrong among
 //! several.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod check;
 mod diff;
 

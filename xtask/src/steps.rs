@@ -44,6 +44,8 @@ pub(crate) enum Step {
     Contracts,
     /// `webhooks` accounts for every event, and two runs come to the same
     Webhooks,
+    /// The page of `typebus docs` in a browser: whole, quiet, searchable, readable; needs Chromium
+    Browser,
     /// Allocations and instructions per delivery stay below their bounds; needs valgrind
     Counts,
     /// Every crate can be packaged, and none takes the examples' data along
@@ -97,8 +99,17 @@ impl Step {
                     let alone = ["clippy", "--quiet", "-p", "typebus", "--lib", "--features", feature];
                     shell.cargo(alone).args(["--", "-D", "warnings"]).run()?;
                 }
-                let every =
-                    ["clippy", "-p", "typebus", "-p", "typebus-tests", "--all-targets", "--all-features"];
+                let every = [
+                    "clippy",
+                    "-p",
+                    "typebus",
+                    "-p",
+                    "typebus-cli",
+                    "-p",
+                    "typebus-tests",
+                    "--all-targets",
+                    "--all-features",
+                ];
                 shell.cargo(every).args(["--", "-D", "warnings"]).run()?;
             }
             Self::Docs => {
@@ -135,6 +146,12 @@ impl Step {
             Self::Examples => examples::check(shell)?,
             Self::Contracts => contracts::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
+            Self::Browser => {
+                tools::chromium()?;
+                let test =
+                    shell.cargo(["test", "-p", "typebus-cli", "--features", "browser", "--test", "browser"]);
+                return test.run_tests();
+            }
             Self::Counts => {
                 tools::valgrind()?;
                 shell.cargo(["bench", "-p", "typebus-benches", "--bench", "counts"]).run()?;

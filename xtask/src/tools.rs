@@ -18,3 +18,7 @@ pub(crate) fn cargo_deny(shell: &Shell) -> Result<()> {
 pub(crate) fn valgrind() -> Result<()> {
     typebus_servers::need("valgrind", &["--version"], "valgrind")
 }
+
+pub(crate) fn chromium() -> Result<()> {
+    typebus_servers::need("chromium", &["--version"], "chromium")
+}

@@ -20,9 +20,18 @@ const COLOURS: [(&str, &str); 8] = [
 ];
 
 pub(super) fn write(graph: &Graph<'_>) -> String {
+    draw(graph, &style())
+}
+
+/// Without the style that is its own, for a page whose style has it too.
+pub(super) fn write_inline(graph: &Graph<'_>) -> String {
+    draw(graph, "")
+}
+
+fn draw(graph: &Graph<'_>, style: &str) -> String {
     let layout = Layout::of(graph);
     let services = graph.services.iter().map(|service| service.name).collect::<Vec<_>>().join(", ");
-    let mut text = head(&layout, &services);
+    let mut text = head(&layout, &services, style);
     // Lines lie under the boxes.
     for edge in &layout.edges {
         line(edge, &layout, &mut text);
@@ -43,8 +52,18 @@ pub(super) fn write(graph: &Graph<'_>) -> String {
     text
 }
 
-fn head(layout: &Layout<'_>, services: &str) -> String {
+fn head(layout: &Layout<'_>, services: &str, style: &str) -> String {
     let Layout { width, height, .. } = layout;
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">
+<title>{title}</title>
+{style}<rect class="page" width="{width}" height="{height}" rx="8"/>
+"#,
+        title = escaped(&format!("Who publishes and who handles what: {services}")),
+    )
+}
+
+fn style() -> String {
     let colours = |dark: bool| {
         let all = COLOURS
             .iter()
@@ -56,9 +75,7 @@ fn head(layout: &Layout<'_>, services: &str) -> String {
         .map(|nth| format!(".s{nth}{{stroke:var(--c{nth})}}.f{nth}{{fill:var(--c{nth})}}"))
         .collect();
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">
-<title>{title}</title>
-<style>
+        r#"<style>
 svg{{--page:#ffffff;--box:#f6f8fa;--line:#afb8c1;--text:#1f2328;--quiet:#59636e;{light}}}
 @media(prefers-color-scheme:dark){{svg{{--page:#0d1117;--box:#161b22;--line:#3d444d;--text:#f0f6fc;--quiet:#9198a1;{dark}}}}}
 text{{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:var(--text)}}
@@ -67,9 +84,7 @@ text{{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mo
 .edge{{fill:none;stroke-width:1.6;opacity:.75}}.dead{{stroke-dasharray:4 4;opacity:.55}}
 {classes}
 </style>
-<rect class="page" width="{width}" height="{height}" rx="8"/>
 "#,
-        title = escaped(&format!("Who publishes and who handles what: {services}")),
         light = colours(false),
         dark = colours(true),
     )

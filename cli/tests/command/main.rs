@@ -7,6 +7,7 @@ mod asyncapi;
 mod call;
 mod check;
 mod diff;
+mod docs;
 mod graph;
 mod init;
 mod manifests;
