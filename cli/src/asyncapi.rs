@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
     /// Where the broker is: kafka://.., amqp://.., nats://.., pulsar://.., as the bus takes it; may be given for several
     ///
-    /// What may be secret in it, the user, the password and all options, is not written.
+    /// Users, passwords and options are not written, but for the name of RabbitMQ's exchange.
     #[arg(long = "server", value_name = "URL")]
     servers: Vec<String>,
 
