@@ -6,9 +6,11 @@ mod catalog;
 mod docs;
 mod error;
 mod graph;
+mod init;
 mod manifests;
 mod output;
 mod schema;
+mod shell;
 mod topics;
 mod validate;
 
@@ -49,6 +51,9 @@ enum Command {
     Graph(graph::Args),
     Docs(docs::Args),
     Validate(validate::Args),
+    Init(init::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +73,9 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
         Command::Graph(args) => graph::run(args, out),
         Command::Docs(args) => docs::run(args, out),
         Command::Validate(args) => validate::run(args, out),
+        Command::Init(args) => init::run(args, out),
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
     }
 }
 
@@ -76,7 +84,13 @@ impl Command {
     fn is_json(&self) -> bool {
         match self {
             Self::Validate(args) => args.format == Format::Json,
-            Self::Schema(_) | Self::Asyncapi(_) | Self::Graph(_) | Self::Docs(_) => false,
+            Self::Init(args) => args.format == Format::Json,
+            Self::Schema(_)
+            | Self::Asyncapi(_)
+            | Self::Graph(_)
+            | Self::Docs(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }

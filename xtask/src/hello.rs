@@ -11,7 +11,7 @@ use crate::shell::Shell;
 const MAX_CRATES: usize = 60;
 
 /// Crates whose business is to compile C, or to find it.
-const FOR_C: [&str; 8] =
+pub(crate) const FOR_C: [&str; 8] =
     ["autotools", "bindgen", "cc", "cmake", "nasm-rs", "pkg-config", "system-deps", "vcpkg"];
 
 pub(crate) fn check(shell: &Shell) -> Result<()> {

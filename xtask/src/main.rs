@@ -5,6 +5,7 @@
 mod arrows;
 mod brokers;
 mod compiler_page;
+mod contracts;
 mod cost;
 #[cfg(test)]
 mod documents;

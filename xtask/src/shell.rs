@@ -23,6 +23,8 @@ pub(crate) struct Call {
     command: Command,
     /// Variables whose values are not shown.
     hidden: Vec<String>,
+    /// One of many of a kind, which is not shown.
+    is_quiet: bool,
 }
 
 /// What test runners counted.
@@ -50,7 +52,7 @@ impl Shell {
     pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Call {
         let mut command = Command::new(name);
         command.current_dir(&self.root).stdin(Stdio::null());
-        Call { command, hidden: Vec::new() }
+        Call { command, hidden: Vec::new(), is_quiet: false }
     }
 }
 
@@ -69,6 +71,12 @@ impl Call {
     pub(crate) fn secret_env(mut self, name: &str, value: &str) -> Self {
         self.hidden.push(name.to_owned());
         self.env(name, value)
+    }
+
+    /// Runs without being shown before.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     pub(crate) fn without_env(mut self, name: &str) -> Self {
@@ -134,6 +142,9 @@ impl Call {
     }
 
     fn announce(&self) {
+        if self.is_quiet {
+            return;
+        }
         println!("$ {self}");
         // What the program prints comes after this line.
         let _ = io::stdout().flush();

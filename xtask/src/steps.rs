@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use typebus_servers::Broker;
 
 use crate::{
-    arrows, examples, fuzz, hello, package,
+    arrows, contracts, examples, fuzz, hello, package,
     shell::{Shell, Tests},
     supply::{Server, Supply},
     tools, webhooks,
@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Hello,
     /// The small examples print what they always print
     Examples,
+    /// AsyncAPI's own parser accepts what `typebus asyncapi` writes; without node, a record of that counts
+    Contracts,
     /// `webhooks` accounts for every event, and two runs come to the same
     Webhooks,
     /// The page of `typebus docs` in a browser: whole, quiet, searchable, readable; needs Chromium
@@ -142,6 +144,7 @@ impl Step {
             Self::Fuzz => return fuzz::check(shell),
             Self::Hello => hello::check(shell)?,
             Self::Examples => examples::check(shell)?,
+            Self::Contracts => contracts::check(shell)?,
             Self::Webhooks => webhooks::check(shell)?,
             Self::Browser => {
                 tools::chromium()?;

@@ -5,6 +5,8 @@ mod asyncapi;
 mod call;
 mod docs;
 mod graph;
+mod init;
 mod manifests;
 mod schema;
+mod shell;
 mod validate;
