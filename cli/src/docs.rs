@@ -1,7 +1,7 @@
 //! `typebus docs`: one page that shows what services say to each other.
 //!
-//! It holds everything that it needs, and its Content-Security-Policy lets it load nothing else: it can be opened from a
-//! file, mailed, or served by whatever serves files.
+//! It holds everything that it needs, and its Content-Security-Policy lets it load nothing else: it can be opened from
+//! a file, mailed, or served by whatever serves files.
 
 mod bounds;
 mod event;
@@ -22,7 +22,11 @@ use std::path::PathBuf;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use typebus::manifest::Manifest;
 
-use self::{shape::Marks, system::System, types::Type};
+use self::{
+    shape::Marks,
+    system::{Event, System},
+    types::Type,
+};
 use crate::{
     error::{Error, Exit},
     graph, manifests,
@@ -76,7 +80,8 @@ pub(crate) fn page(manifests: &[Manifest], title: &str) -> String {
                     a.brand href="#" { (title) }
                     div.search role="search" hidden {
                         input #search type="search" placeholder="Search events, fields, topics …" autocomplete="off"
-                            spellcheck="false" aria-label="Search services, events, fields, topics and handlers" aria-keyshortcuts="/";
+                            spellcheck="false" aria-keyshortcuts="/"
+                            aria-label="Search services, events, fields, topics and handlers";
                         kbd aria-hidden="true" { "/" }
                     }
                     button #theme type="button" hidden { "Dark" }
@@ -101,10 +106,11 @@ const SCRIPT: &str = include_str!("docs/page.js");
 const STYLE_HASH: &str = include_str!("docs/page.css.sha256");
 const SCRIPT_HASH: &str = include_str!("docs/page.js.sha256");
 
-/// Three dots on a line.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M3 8h10' \
-                    stroke='%232f6f8f' stroke-width='2'/%3E%3Cg fill='%232f6f8f'%3E%3Ccircle cx='3' cy='8' r='2.5'/%3E%3Ccircle \
-                    cx='13' cy='4' r='2.5'/%3E%3Ccircle cx='13' cy='12' r='2.5'/%3E%3C/g%3E%3C/svg%3E";
+/// One dot that tells two others.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
+                    %3Cpath d='M3 8l10-4M3 8l10 4' stroke='%232f6f8f' stroke-width='1.5'/%3E\
+                    %3Cg fill='%232f6f8f'%3E%3Ccircle cx='3' cy='8' r='2.5'/%3E\
+                    %3Ccircle cx='13' cy='4' r='2.5'/%3E%3Ccircle cx='13' cy='12' r='2.5'/%3E%3C/g%3E%3C/svg%3E";
 
 /// Nothing is loaded, and nothing runs but what is embedded here.
 fn policy() -> String {
@@ -135,8 +141,7 @@ fn contents(system: &System<'_>) -> Markup {
                 (anchor("service:", &manifest.service), html! { (manifest.service) })
             })))
             (list("events", "Events", system.events.iter().map(|event| {
-                let contract = event.known.contract;
-                (event.id(), html! { (breakable(&contract.name)) span.version { ".v" (contract.version) } })
+                (event.id(), event_name(event))
             })))
             (list("topics", "Topics", system.topics.keys().map(|name| (anchor("topic:", name), breakable(name)))))
             @if !types.is_empty() {
@@ -235,10 +240,15 @@ fn counted(count: usize, noun: &str) -> String {
 fn event_link(kind: &str, system: &System<'_>) -> Markup {
     html! {
         @match system.event(kind) {
-            Some(event) => a.chip href={ "#" (event.id()) } { (breakable(&event.known.contract.name)) span.version { ".v" (event.known.contract.version) } }
+            Some(event) => a.chip href={ "#" (event.id()) } { (event_name(event)) }
             None => span.chip { (kind) }
         }
     }
+}
+
+fn event_name(event: &Event<'_>) -> Markup {
+    let contract = event.known.contract;
+    html! { (breakable(&contract.name)) span.version { ".v" (contract.version) } }
 }
 
 /// A pattern is for several topics, and has no place of its own.
@@ -257,7 +267,8 @@ fn service_link(service: &str) -> Markup {
 }
 
 fn handler_link(service: &str, handler: &str) -> Markup {
-    html! { a.service href={ "#" (anchor("handler:", &format!("{service}/{handler}"))) } { (service) "/" (handler) } }
+    let id = anchor("handler:", &format!("{service}/{handler}"));
+    html! { a.service href={ "#" (id) } { (service) "/" (handler) } }
 }
 
 /// The id of what has this name: whatever the name holds, no two have the same.

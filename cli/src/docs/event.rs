@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
+use serde_json::Value;
 use typebus::manifest::EventContract;
 
 use super::{
@@ -29,8 +30,14 @@ pub(super) fn card(event: &Event<'_>, system: &System<'_>) -> Markup {
                     (about(&event.known, event, system, 0))
                     @for (nth, other) in event.others.iter().enumerate() {
                         div.part.bad {
-                            h4 { "As " (and(&other.services)) @if other.services.len() == 1 { " knows it" } @else { " know it" } }
-                            p { "What is published is what stands above. " code { "typebus check" } " says what that means." }
+                            h4 {
+                                "As " (and(&other.services)) " "
+                                @if other.services.len() == 1 { "knows it" } @else { "know it" }
+                            }
+                            p {
+                                "What is published is what stands above. "
+                                code { "typebus check" } " says what that means."
+                            }
                             (about(other, event, system, nth + 1))
                         }
                     }
@@ -73,7 +80,8 @@ fn about(known: &Known<'_>, event: &Event<'_>, system: &System<'_>, nth: usize) 
             Some(payload) => {
                 h4 {
                     @if contract.reply.is_some() { "Request" } @else { "Payload" }
-                    @if let Some(title) = payload.schema.get("title").and_then(|title| title.as_str()) { " " code { (title) } }
+                    @let title = payload.schema.get("title").and_then(Value::as_str);
+                    @if let Some(title) = title { " " code { (title) } }
                 }
                 @let marks = Marks { key: contract.key.as_deref(), id: contract.id.as_deref() };
                 (shape::whole(payload.schema, &payload.links, marks))
@@ -86,7 +94,7 @@ fn about(known: &Known<'_>, event: &Event<'_>, system: &System<'_>, nth: usize) 
         @if let (Some(reply), Some(shape)) = (&contract.reply, &known.reply) {
             div id=(own_id(event.kind, nth, "reply")) {
                 h4 { "Reply " code { (reply.name) } }
-                @if let Some(text) = shape.schema.get("description").and_then(|text| text.as_str()) {
+                @if let Some(text) = shape.schema.get("description").and_then(Value::as_str) {
                     div.prose { (markdown::render(text)) }
                 }
                 (shape::whole(shape.schema, &shape.links, Marks::default()))
@@ -109,7 +117,10 @@ fn facts(contract: &EventContract, event: &Event<'_>, system: &System<'_>) -> Ma
             @if let Some(id) = &contract.id { div { dt { "Id" } dd { code { (id) } } } }
             div { dt { "Content type" } dd { code { (contract.content_type) } } }
             @if !contract.upcasts.is_empty() {
-                div { dt { "Also made from" } dd { @for older in &contract.upcasts { (event_link(older, system)) " " } } }
+                div {
+                    dt { "Also made from" }
+                    dd { @for older in &contract.upcasts { (event_link(older, system)) " " } }
+                }
             }
             @if !event.newer.is_empty() {
                 div { dt { "Read as" } dd { @for newer in &event.newer { (event_link(newer, system)) " " } } }
@@ -144,7 +155,10 @@ fn handled(event: &Event<'_>, system: &System<'_>) -> Markup {
     html! {
         h4 { "Handled by" }
         @if event.handlers.is_empty() {
-            p.dim { @if event.newer.is_empty() { "None of these services." } @else { "Whoever handles the newer version." } }
+            p.dim {
+                @if event.newer.is_empty() { "None of these services." }
+                @else { "Whoever handles the newer version." }
+            }
         } @else {
             table.reflow {
                 thead { tr {

@@ -3,8 +3,8 @@
 use maud::{Markup, PreEscaped};
 use pulldown_cmark::{BrokenLink, Event, Options, Parser, Tag, TagEnd, html};
 
-/// Paragraphs, lists, emphasis, code and links to the web or into the page. HTML is shown as it is written, a heading is
-/// a strong line, and of an image its text stays.
+/// Paragraphs, lists, emphasis, code and links to the web or into the page. HTML is shown as it is written, a heading
+/// is a strong line, and of an image its text stays.
 pub(super) fn render(text: &str) -> Markup {
     let mut rendered = String::new();
     html::push_html(&mut rendered, harmless(text).into_iter());
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn what_is_common_in_comments_is_shown() {
-        let text = "Takes *the* **money**, `cents`.\n\n- once\n- or [never](https://example.org/a?b=1&c)\n\n```json\n{\"a\": \"<b>\"}\n```";
+        let text = "Takes *the* **money**, `cents`.\n\n- once\n- or [never](https://example.org/a?b=1&c)\n\n\
+            ```json\n{\"a\": \"<b>\"}\n```";
         let shown = "<p>Takes <em>the</em> <strong>money</strong>, <code>cents</code>.</p>\n\
             <ul>\n<li>once</li>\n<li>or <a href=\"https://example.org/a?b=1&amp;c\">never</a></li>\n</ul>\n\
             <pre><code class=\"language-json\">{\"a\": \"&lt;b&gt;\"}\n</code></pre>\n";

@@ -51,8 +51,13 @@ fn handler(service: &str, name: &str, contract: &HandlerContract, system: &Syste
                     @if let Some(text) = &contract.description { div.prose { (markdown::render(text)) } }
                     dl.facts {
                         div { dt { "Group" } dd { (contract.group) } }
-                        div { dt { "Listens to" } dd { @for topic in &contract.topics { (topic_link(topic, system)) " " } } }
-                        @for (fact, words) in policy::facts(contract, system) { div { dt { (fact) } dd { (words) } } }
+                        div {
+                            dt { "Listens to" }
+                            dd { @for topic in &contract.topics { (topic_link(topic, system)) " " } }
+                        }
+                        @for (fact, words) in policy::facts(contract, system) {
+                            div { dt { (fact) } dd { (words) } }
+                        }
                     }
                 }
             }

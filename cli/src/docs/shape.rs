@@ -43,12 +43,13 @@ fn lines(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
             (table(fields, many("required"), links, marks))
         }
         @for (pattern, schema) in parts.get("patternProperties").and_then(Value::as_object).into_iter().flatten() {
-            (part(html! { "Each field that matches " code { (pattern) } ": " (words::of(schema, links)) }, schema, links))
+            @let what = html! { "Each field that matches " code { (pattern) } ": " (words::of(schema, links)) };
+            (part(what, schema, links))
         }
         @for keyword in ["oneOf", "anyOf"] {
             @if let Some(only) = but_for_null(many(keyword)) {
                 (lines(only, links, marks))
-            } @else if many(keyword).iter().any(|schema| !is_plain(schema)) || !is_plain(schema) && !many(keyword).is_empty() {
+            } @else if !many(keyword).is_empty() && !is_plain(schema) {
                 (forms(many(keyword), parts.contains_key("properties"), links))
             }
         }
@@ -106,8 +107,12 @@ fn row(name: &str, schema: &Value, is_required: bool, links: &Links, marks: Mark
             th scope="row" {
                 code.field { (name) } " "
                 @if is_required { span.must { "required" } } @else { span.dim { "optional" } }
-                @if marks.key == Some(name) { " " span.mark title="Deliveries with the same value run in order" { "key" } }
-                @if marks.id == Some(name) { " " span.mark title="A message with the same value is the same" { "id" } }
+                @if marks.key == Some(name) {
+                    " " span.mark title="Deliveries with the same value run in order" { "key" }
+                }
+                @if marks.id == Some(name) {
+                    " " span.mark title="A message with the same value is the same" { "id" }
+                }
             }
             td {
                 span.words { (words::of(schema, links)) }
@@ -132,7 +137,7 @@ fn forms(schemas: &[Value], is_beside_fields: bool, links: &Links) -> Markup {
                 li {
                     p {
                         (label(nth, schema, links))
-                        @if !is_plain(schema) && schema.get("properties").is_none() { " " (words::of(schema, links)) }
+                        @if !is_plain(schema) && !has_own_lines(schema) { " " (words::of(schema, links)) }
                     }
                     @let rules = bounds::of(schema);
                     @if !rules.is_empty() { (list_of(&rules)) }

@@ -146,7 +146,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Where a schema is shown: `order.placed.v2`, `order.placed.v2/reply`, and for those who know another `order.placed.v2/2`.
+/// Where a schema is shown: `order.placed.v2`, `order.placed.v2/reply`, and for those who know another
+/// `order.placed.v2/2`.
 pub(super) fn own_id(kind: &str, nth: usize, part: &str) -> String {
     let mut id = anchor("", kind);
     if nth > 0 {

@@ -100,7 +100,8 @@ impl<'a> Types<'a> {
     }
 }
 
-/// Everything that a part of `root` refers to, directly or through others; each once, and what is not there not at all.
+/// Everything that a part of `root` refers to, directly or through others; each once, and what is not there not at
+/// all.
 fn reachable<'a>(root: &'a Value, part: &'a Value) -> BTreeMap<&'a str, &'a Value> {
     let mut found = BTreeMap::new();
     let mut open = vec![part];
@@ -122,7 +123,8 @@ fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(&decoded(reference.strip_prefix('#')?))
 }
 
-/// Two definitions with the same text here are the same. A schema that refers to itself as a whole is its owner's alone.
+/// Two definitions with the same text here are the same. A schema that refers to itself as a whole is its owner's
+/// alone.
 fn meaning(root: &Value, part: &Value, owner: &str) -> String {
     let mut text = part.to_string();
     for (reference, target) in reachable(root, part) {

@@ -136,7 +136,10 @@ fn object(fields: &Map<String, Value>, links: &Links) -> Markup {
         Some(Value::Bool(false)) => html! { "empty object" },
         Some(values @ Value::Object(_)) => {
             let names = fields.get("propertyNames");
-            html! { "map from " @match names { Some(names) => { (of(names, links)) } None => "string" } " to " (of(values, links)) }
+            html! {
+                "map from " @match names { Some(names) => { (of(names, links)) } None => "string" }
+                " to " (of(values, links))
+            }
         }
         _ => html! { "object" },
     }

@@ -4,6 +4,8 @@
 //! afterwards. The picture of the README is made by
 //! `TYPEBUS_PICTURES=examples/webhooks/pictures cargo xtask test --only browser`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
+
 mod chromium;
 mod look;
 mod use_of_it;

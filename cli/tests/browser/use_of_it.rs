@@ -7,7 +7,8 @@ use crate::{Chromium, sample};
 /// Ids of what is shown of one kind.
 fn shown(chromium: &mut Chromium, what: &str) -> Vec<String> {
     let ids = chromium.run(&format!(
-        "[...document.querySelectorAll('[data-what={what}]')].filter((entry) => entry.checkVisibility()).map((entry) => entry.id)"
+        "[...document.querySelectorAll('[data-what={what}]')]
+            .filter((entry) => entry.checkVisibility()).map((entry) => entry.id)"
     ));
     ids.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
@@ -34,7 +35,8 @@ fn a_search_finds_an_event_by_its_field() {
     assert_eq!(shown(&mut chromium, "service"), [""; 0]);
     assert_eq!(shown(&mut chromium, "type"), ["type:Money"]);
     assert_eq!(text(&mut chromium, "#found"), "Found 1 event, 1 type");
-    let named = "[...document.querySelectorAll('nav li')].filter((item) => item.checkVisibility()).map((item) => item.innerText)";
+    let named = "[...document.querySelectorAll('nav li')]
+        .filter((item) => item.checkVisibility()).map((item) => item.innerText)";
     assert_eq!(chromium.run(named), json!(["order.placed.v2", "Money"]));
     // Where little is found it is open, and what was found is marked.
     assert_eq!(
@@ -131,7 +133,8 @@ fn every_link_leads_somewhere_and_every_id_is_one() {
     );
     assert_eq!(lost, json!([]));
     let twice = chromium.run(
-        "[...document.querySelectorAll('[id]')].map((element) => element.id).filter((id, nth, ids) => ids.indexOf(id) !== nth)",
+        "[...document.querySelectorAll('[id]')].map((element) => element.id)
+            .filter((id, nth, ids) => ids.indexOf(id) !== nth)",
     );
     assert_eq!(twice, json!([]));
 }
@@ -217,13 +220,19 @@ fn the_keyboard_reaches_everything() {
     assert_eq!(text(&mut chromium, ":focus"), "Skip to the contents");
     chromium.press("Enter");
     chromium.until("document.activeElement.id", &json!("main"));
-    let outline = chromium.run("document.querySelectorAll('h1').length === 1 && [...document.querySelectorAll('h1, h2, h3, h4, h5')]
-        .map((heading) => Number(heading.localName[1])).every((level, nth, levels) => nth === 0 || level <= levels[nth - 1] + 1)");
+    let outline = chromium.run(
+        "document.querySelectorAll('h1').length === 1 && [...document.querySelectorAll('h1, h2, h3, h4, h5')]
+            .map((heading) => Number(heading.localName[1]))
+            .every((level, nth, levels) => nth === 0 || level <= levels[nth - 1] + 1)",
+    );
     assert_eq!(outline, json!(true));
     for landmark in ["header", "nav[aria-label]", "main", "footer", "[role=search]", "[role=status]"] {
         assert_eq!(chromium.run(&format!("document.querySelectorAll('{landmark}').length")), 1, "{landmark}");
     }
-    let unnamed = chromium.run("[...document.querySelectorAll('button, input, a, summary')].filter((element) => element.checkVisibility())
-        .filter((element) => !(element.innerText.trim() || element.ariaLabel)).map((element) => element.outerHTML)");
+    let unnamed = chromium.run(
+        "[...document.querySelectorAll('button, input, a, summary')].filter((element) => element.checkVisibility())
+            .filter((element) => !(element.innerText.trim() || element.ariaLabel))
+            .map((element) => element.outerHTML)",
+    );
     assert_eq!(unnamed, json!([]));
 }
