@@ -1,6 +1,9 @@
 //! What tells the alternatives of a part apart, so that those of two schemas are compared with their like.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
@@ -84,19 +87,17 @@ impl Labels {
         Self(shapes.iter().enumerate().map(of).collect())
     }
 
-    pub(in crate::schema) fn position(&self, label: &Label) -> Option<usize> {
-        self.0.iter().position(|own| own == label)
-    }
-
-    /// Which shape of this union stands for which of another: those of one label, and objects without a like in their
-    /// order, where there are as many on both sides.
+    /// Which shape of this union stands for which of another: those of one label in their order, and objects without a
+    /// like in theirs, where there are as many on both sides.
     pub(in crate::schema) fn pairs(&self, other: &Self) -> Vec<(usize, usize)> {
-        let mut pairs: Vec<_> = self
-            .0
-            .iter()
-            .enumerate()
-            .filter_map(|(index, label)| Some((index, other.position(label)?)))
-            .collect();
+        let mut pairs: Vec<(usize, usize)> = Vec::new();
+        let mut others: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
+        for (index, label) in other.0.iter().enumerate().rev() {
+            others.entry(label).or_default().push(index);
+        }
+        for (index, label) in self.0.iter().enumerate() {
+            pairs.extend(others.get_mut(label).and_then(Vec::pop).map(|other| (index, other)));
+        }
         let alone = |labels: &Self, paired: Vec<usize>| -> Vec<usize> {
             let is_object = |label: &Label| matches!(label, Label::Object | Label::With(_) | Label::Nth(_));
             (0..labels.0.len())
