@@ -49,7 +49,8 @@ pub fn compare(old: &Value, new: &Value) -> Vec<Change> {
 /// `uniqueItems`, `contains`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, `dependentRequired`, `unevaluatedProperties`, and
 /// `$ref` into the same document. An integer may be written `1.0`.
 ///
-/// Formats are checked, since the types behind them check them: `int8` to `int128` and `uint8` to `uint128` are ranges;
+/// Formats are checked, since the types behind them check them: `int8` to `int128`, `uint8` to `uint128` and
+/// `float` are ranges;
 /// `uuid`, `date-time`, `date`, `partial-date-time`, `partial-time`, `ip`, `ipv4` and `ipv6` are looked at as texts. Any
 /// other is a remark.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Change, differs::differences, reads::unread};
+use super::{Change, differs::differences, reads::unread, shape::Shapes};
 
 const OLD: &str = "the old type";
 const NEW: &str = "the new type";
@@ -21,6 +21,7 @@ pub(super) fn compare(old: &Value, new: &Value) -> Vec<Change> {
             texts.push(text);
         }
     };
+    let (old, new) = (&mut Shapes::new(old), &mut Shapes::new(new));
     for difference in differences(old, new) {
         add(difference.place, 0, difference.what);
     }

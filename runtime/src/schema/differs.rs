@@ -1,7 +1,6 @@
 //! What is different between two schemas, in words, without a word on what comes of it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde_json::Value;
 
 use super::{
@@ -18,60 +17,59 @@ pub(super) struct Difference {
 }
 
 /// Every difference in what a message may be, in no particular order. How a schema is written makes none.
-pub(super) fn differences(old: &Value, new: &Value) -> Vec<Difference> {
-    let mut differing = Differing {
-        old: Shapes::new(old),
-        new: Shapes::new(new),
-        seen: HashMap::new(),
-        found: Vec::new(),
-        variant: Vec::new(),
-        depth: 0,
-    };
-    differing.part(&Part::of(old), &Part::of(new), Place::root());
+pub(super) fn differences(old: &mut Shapes<'_>, new: &mut Shapes<'_>) -> Vec<Difference> {
+    let (before, after) = (old.root(), new.root());
+    let mut differing =
+        Differing { old, new, seen: HashMap::new(), found: Vec::new(), variant: Vec::new(), depth: 0 };
+    differing.part(&before, &after, Place::root());
     differing.found
 }
 
 /// What is nested deeper is not looked at; a comparison that fails there says so.
 const DEEPEST: usize = 200;
 
-struct Differing<'o, 'n> {
-    old: Shapes<'o>,
-    new: Shapes<'n>,
-    /// What was compared, and where a difference was told first.
+struct Differing<'s, 'o, 'n> {
+    old: &'s mut Shapes<'o>,
+    new: &'s mut Shapes<'n>,
+    /// What was compared, and what is told of it where it stands again, if it is different.
     seen: HashMap<(Part<'o>, Part<'n>), Option<String>>,
     found: Vec<Difference>,
     variant: Vec<String>,
     depth: usize,
 }
 
-impl<'o, 'n> Differing<'o, 'n> {
+impl<'o, 'n> Differing<'_, 'o, 'n> {
     fn part(&mut self, old: &Part<'o>, new: &Part<'n>, place: Place<'_>) {
-        if (old.is_any() && new.is_any()) || self.depth == DEEPEST {
+        if old.is_leaf_alike(new) || self.depth == DEEPEST {
             return;
         }
-        let pair = (old.clone(), new.clone());
+        let pair = (self.old.meant(old), self.new.meant(new));
         if let Some(seen) = self.seen.get(&pair) {
-            if let Some(first) = seen.clone() {
-                let first = if first.is_empty() { "the top" } else { &first };
-                self.tell(place, format!("it is different as at {first}"));
+            if let Some(again) = seen.clone() {
+                self.tell(place, again);
             }
             return;
         }
         self.seen.insert(pair.clone(), None);
         let before = self.found.len();
         self.depth += 1;
-        self.unfolded(old, new, place);
+        self.unfolded(&pair.0, &pair.1, place);
         self.depth -= 1;
-        if self.found.len() > before {
-            self.seen.insert(pair, Some(place.to_string()));
-        }
+        let here = place.to_string();
+        let again = match &self.found[before..] {
+            [] => return,
+            [only] if only.place == here => only.what.clone(),
+            _ if here.is_empty() => "it is different as the whole is".to_owned(),
+            _ => format!("it is different as at {here}"),
+        };
+        self.seen.insert(pair, Some(again));
     }
 
     fn unfolded(&mut self, old: &Part<'o>, new: &Part<'n>, place: Place<'_>) {
         let is_any = (old.is_any(), new.is_any());
         let (old, new) = (self.old.of(old), self.new.of(new));
-        let (old_labels, new_labels) = (Labels::of(&old, &mut self.old), Labels::of(&new, &mut self.new));
-        let pairs = old_labels.pairs(&new_labels);
+        let (old_labels, new_labels) = (&old.labels, &new.labels);
+        let pairs = old_labels.pairs(new_labels);
         let gone = (0..old.shapes.len()).filter(|index| !pairs.iter().any(|(old, _)| old == index));
         let come = (0..new.shapes.len()).filter(|index| !pairs.iter().any(|(_, new)| new == index));
         let gone: Vec<_> = gone.map(|index| words(&old.shapes[index], &old_labels.0[index])).collect();
@@ -81,7 +79,7 @@ impl<'o, 'n> Differing<'o, 'n> {
             [only] if labels.0.len() == 1 => Some(only.clone()),
             _ => None,
         };
-        match (all(&old_labels, is_any.0, &gone), all(&new_labels, is_any.1, &come)) {
+        match (all(old_labels, is_any.0, &gone), all(new_labels, is_any.1, &come)) {
             (Some(old), Some(new)) if !gone.is_empty() || !come.is_empty() => {
                 self.tell(place, format!("it was {old}, and is {new}"));
             }

@@ -7,8 +7,9 @@
 mod apart;
 mod cover;
 
-use std::{collections::HashMap, rc::Rc};
+use std::rc::Rc;
 
+use hashbrown::HashMap;
 use serde_json::Value;
 
 use super::{
@@ -33,32 +34,39 @@ pub(super) struct Failure {
 
 /// Every place at which a message of `writer` may not be read by `reader`. The names are those of the two types in the
 /// reasons: "the old type".
-pub(super) fn unread(writer: (&Value, &'static str), reader: (&Value, &'static str)) -> Vec<Failure> {
+pub(super) fn unread(
+    writer: (&mut Shapes<'_>, &'static str),
+    reader: (&mut Shapes<'_>, &'static str),
+) -> Vec<Failure> {
+    let (writes, reads) = (writer.0.root(), reader.0.root());
     let mut reading = Reading {
-        writes: Shapes::new(writer.0),
-        reads: Shapes::new(reader.0),
+        writes: writer.0,
+        reads: reader.0,
         writer: writer.1,
         reader: reader.1,
         known: HashMap::new(),
         trail: Vec::new(),
+        choices: HashMap::new(),
         failures: Vec::new(),
         variant: Vec::new(),
         steps: 0,
         depth: 0,
     };
-    reading.part(&Part::of(writer.0), &Part::of(reader.0), Place::root());
+    reading.part(&writes, &reads, Place::root());
     reading.failures
 }
 
-struct Reading<'w, 'r> {
-    writes: Shapes<'w>,
-    reads: Shapes<'r>,
+struct Reading<'s, 'w, 'r> {
+    writes: &'s mut Shapes<'w>,
+    reads: &'s mut Shapes<'r>,
     writer: &'static str,
     reader: &'static str,
     known: HashMap<(Part<'w>, Part<'r>), State>,
     /// Which pairs were found to be read, in the order in which they were: what was found on an assumption that turns
     /// out to be wrong is forgotten.
     trail: Vec<(Part<'w>, Part<'r>)>,
+    /// Which lists of alternatives are the same on both sides.
+    choices: HashMap<(*const Vec<Value>, *const Vec<Value>), bool>,
     failures: Vec<Failure>,
     /// The variants of enums that are being compared, where a place does not tell them.
     variant: Vec<String>,
@@ -70,7 +78,7 @@ struct Reading<'w, 'r> {
 enum State {
     /// Being compared, or compared and read.
     Read,
-    /// Not read, as was told at this place.
+    /// Not read, and what is told of it where it stands again.
     Unread(String),
 }
 
@@ -87,10 +95,10 @@ fn is_other_variant(writes: &Label, reads: &Label) -> bool {
     matches!((writes, reads), (Label::Tag(one, own), Label::Tag(other, others)) if one == other && own != others)
 }
 
-impl<'w, 'r> Reading<'w, 'r> {
+impl<'w, 'r> Reading<'_, 'w, 'r> {
     /// Whether every value of one part is read by the other. If not, the failures say where.
     fn part(&mut self, writes: &Part<'w>, reads: &Part<'r>, place: Place<'_>) -> bool {
-        if reads.is_any() {
+        if reads.is_any() || writes.is_leaf_alike(reads) {
             return true;
         }
         self.steps += 1;
@@ -98,22 +106,19 @@ impl<'w, 'r> Reading<'w, 'r> {
             return self
                 .fail(place, "it is too large to be compared, so that it counts as not read".to_owned());
         }
-        let pair = (writes.clone(), reads.clone());
+        let pair = (self.writes.meant(writes), self.reads.meant(reads));
         match self.known.get(&pair) {
             Some(State::Read) => return true,
-            Some(State::Unread(first)) => {
-                let why = format!(
-                    "it is not always read, as at {}",
-                    if first.is_empty() { "the top" } else { first }
-                );
-                return self.fail(place, why);
+            Some(State::Unread(again)) => {
+                let again = again.clone();
+                return self.fail(place, again);
             }
             None => {}
         }
         self.known.insert(pair.clone(), State::Read);
-        let before = self.trail.len();
+        let (before, told) = (self.trail.len(), self.failures.len());
         self.depth += 1;
-        let is_read = self.unfolded(writes, reads, place);
+        let is_read = self.unfolded(&pair.0, &pair.1, place);
         self.depth -= 1;
         if is_read {
             self.trail.push(pair);
@@ -121,7 +126,13 @@ impl<'w, 'r> Reading<'w, 'r> {
             for found in self.trail.drain(before..) {
                 self.known.remove(&found);
             }
-            self.known.insert(pair, State::Unread(place.to_string()));
+            let here = place.to_string();
+            let again = match &self.failures[told..] {
+                [only] if only.place == here => only.why.clone(),
+                _ if here.is_empty() => "it is not always read, as the whole is not".to_owned(),
+                _ => format!("it is not always read, as at {here}"),
+            };
+            self.known.insert(pair, State::Unread(again));
         }
         is_read
     }
@@ -134,9 +145,8 @@ impl<'w, 'r> Reading<'w, 'r> {
                 "it has too many alternatives to be compared, so that it counts as not read".to_owned(),
             );
         }
-        let (written_labels, read_labels) =
-            (Labels::of(&written, &mut self.writes), Labels::of(&read, &mut self.reads));
-        let pairs = written_labels.pairs(&read_labels);
+        let (written_labels, read_labels) = (&written.labels, &read.labels);
+        let pairs = written_labels.pairs(read_labels);
         let mut unknown = Vec::new();
         let before = self.failures.len();
         for (index, shape) in written.shapes.iter().enumerate() {
@@ -145,7 +155,7 @@ impl<'w, 'r> Reading<'w, 'r> {
             if matches!(label, Label::Tag(..)) {
                 self.variant.push(format!("in {label}, "));
             }
-            let read = Read { union: &read, labels: &read_labels, like };
+            let read = Read { union: &read, labels: read_labels, like };
             let is_known = self.alternative((shape, label), &read, place);
             if matches!(label, Label::Tag(..)) {
                 self.variant.pop();
@@ -222,7 +232,7 @@ impl<'w, 'r> Reading<'w, 'r> {
         place: Place<'_>,
     ) -> bool {
         for (choice, own) in &read.shapes[index].choices {
-            if shape.choices.iter().any(|(written, _)| all_alike(written, choice)) {
+            if shape.choices.iter().any(|(written, _)| self.are_choices_alike(written, choice)) {
                 continue;
             }
             let is_other =
@@ -239,6 +249,11 @@ impl<'w, 'r> Reading<'w, 'r> {
             }
         }
         true
+    }
+
+    fn are_choices_alike(&mut self, written: &'w Vec<Value>, read: &'r Vec<Value>) -> bool {
+        let pair = (std::ptr::from_ref(written), std::ptr::from_ref(read));
+        *self.choices.entry(pair).or_insert_with(|| all_alike(written, read))
     }
 
     fn fail(&mut self, place: Place<'_>, why: String) -> bool {

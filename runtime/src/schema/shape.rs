@@ -9,18 +9,20 @@ mod labels;
 mod meet;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     hash::{Hash, Hasher},
     rc::Rc,
 };
 
-use serde_json::Value;
+use hashbrown::HashMap;
+use serde_json::{Map, Value};
 
 pub(super) use self::labels::{Label, Labels};
 use super::{
     document::Document,
     format,
     number::{Num, Range},
+    words::{alike, is_remark},
 };
 
 /// What stands at one place of a message: all of these schemas hold. Without any of them everything is allowed.
@@ -47,9 +49,27 @@ impl<'a> Part<'a> {
         self.0.is_empty()
     }
 
+    /// Whether both say the same without leading to other schemas: most fields of most events.
+    pub(super) fn is_leaf_alike(&self, other: &Part<'_>) -> bool {
+        match (&self.0[..], &other.0[..]) {
+            ([], []) => true,
+            ([one], [other]) => is_leaf(one) && alike(one, other),
+            _ => false,
+        }
+    }
+
     pub(super) fn schemas(&self) -> &[&'a Value] {
         &self.0
     }
+}
+
+fn is_leaf(schema: &Value) -> bool {
+    let is_flat = |(name, value): (&String, &Value)| match value {
+        Value::Array(_) => matches!(name.as_str(), "type" | "enum"),
+        Value::Object(_) => is_remark(name),
+        _ => name != "$ref",
+    };
+    schema.as_object().is_some_and(|keywords| keywords.iter().all(is_flat))
 }
 
 /// The same schemas of the same document, not equal ones.
@@ -74,6 +94,7 @@ impl Hash for Part<'_> {
 #[derive(Debug)]
 pub(super) struct Union<'a> {
     pub(super) shapes: Vec<Shape<'a>>,
+    pub(super) labels: Labels,
     /// There are so many alternatives that nobody has looked at them all.
     pub(super) is_cut: bool,
 }
@@ -168,13 +189,19 @@ impl<'a> Object<'a> {
 /// A document whose parts are unfolded once each.
 #[derive(Debug)]
 pub(super) struct Shapes<'a> {
+    root: &'a Value,
     pub(super) document: Document<'a>,
     known: HashMap<Part<'a>, Rc<Union<'a>>>,
 }
 
 impl<'a> Shapes<'a> {
     pub(super) fn new(root: &'a Value) -> Self {
-        Self { document: Document::new(root), known: HashMap::new() }
+        Self { root, document: Document::new(root), known: HashMap::new() }
+    }
+
+    /// All of the message.
+    pub(super) fn root(&self) -> Part<'a> {
+        Part::of(self.root)
     }
 
     pub(super) fn of(&mut self, part: &Part<'a>) -> Rc<Union<'a>> {
@@ -184,6 +211,19 @@ impl<'a> Shapes<'a> {
         let union = Rc::new(expand::expand(self.document, part));
         self.known.insert(part.clone(), Rc::clone(&union));
         union
+    }
+
+    /// The same part, with references that say nothing else replaced by what they mean.
+    pub(super) fn meant(&self, part: &Part<'a>) -> Part<'a> {
+        let mut meant = Part::default();
+        for schema in &part.0 {
+            let schema = self.document.meant(schema);
+            let says_nothing = |keywords: &Map<String, Value>| keywords.keys().all(|name| is_remark(name));
+            if !schema.as_object().is_some_and(says_nothing) {
+                meant = meant.and(&Part::of(schema));
+            }
+        }
+        meant
     }
 
     /// Whether no value is allowed.

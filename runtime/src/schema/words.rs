@@ -10,20 +10,6 @@ use super::{
     validate::list,
 };
 
-/// Keywords that say nothing about what a message may be.
-const REMARKS: [&str; 10] = [
-    "$comment",
-    "$id",
-    "$schema",
-    "default",
-    "deprecated",
-    "description",
-    "examples",
-    "readOnly",
-    "title",
-    "writeOnly",
-];
-
 /// Keywords whose value is an object of schemas by names that somebody chose.
 const NAMED: [&str; 4] = ["$defs", "dependentSchemas", "patternProperties", "properties"];
 
@@ -31,13 +17,10 @@ const NAMED: [&str; 4] = ["$defs", "dependentSchemas", "patternProperties", "pro
 pub(super) fn alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
-            same_names(one, other, |keyword, one, other| match (one, other) {
-                _ if matches!(keyword, "const" | "enum") => one == other,
-                (Value::Object(one), Value::Object(other)) if NAMED.contains(&keyword) => {
-                    one.len() == other.len() && same_names(one, other, |_, one, other| alike(one, other))
-                }
-                _ => alike(one, other),
-            }) && kept(one) == kept(other)
+            kept(one).count() == kept(other).count()
+                && kept(one).all(|(keyword, one)| {
+                    other.get(keyword).is_some_and(|other| are_values_alike(keyword, one, other))
+                })
         }
         (Value::Array(one), Value::Array(other)) => all_alike(one, other),
         _ => one == other,
@@ -48,18 +31,36 @@ pub(super) fn all_alike(one: &[Value], other: &[Value]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other))
 }
 
-fn same_names(
-    one: &Map<String, Value>,
-    other: &Map<String, Value>,
-    same: impl Fn(&str, &Value, &Value) -> bool,
-) -> bool {
-    let is_same =
-        |(name, own): (&String, &Value)| other.get(name).is_some_and(|others| same(name, own, others));
-    one.iter().all(|entry| REMARKS.contains(&entry.0.as_str()) || is_same(entry))
+fn are_values_alike(keyword: &str, one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        _ if matches!(keyword, "const" | "enum") => one == other,
+        (Value::Object(one), Value::Object(other)) if NAMED.contains(&keyword) => {
+            let is_alike = |(name, one)| other.get(name).is_some_and(|other| alike(one, other));
+            one.len() == other.len() && one.iter().all(is_alike)
+        }
+        _ => alike(one, other),
+    }
 }
 
-fn kept(keywords: &Map<String, Value>) -> usize {
-    keywords.keys().filter(|name| !REMARKS.contains(&name.as_str())).count()
+fn kept(keywords: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    keywords.iter().filter(|(name, _)| !is_remark(name))
+}
+
+/// Whether a keyword says nothing about what a message may be.
+pub(super) fn is_remark(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "$comment"
+            | "$id"
+            | "$schema"
+            | "default"
+            | "deprecated"
+            | "description"
+            | "examples"
+            | "readOnly"
+            | "title"
+            | "writeOnly"
+    )
 }
 
 /// "1 item", "2 items".

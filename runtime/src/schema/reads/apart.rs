@@ -6,7 +6,7 @@ use crate::schema::shape::{Array, Kind, Object, Part, Shape};
 /// Tags lie on top: what differs only deeper counts as alike.
 const DEEPEST: usize = 4;
 
-impl<'w, 'r> Reading<'w, 'r> {
+impl<'w, 'r> Reading<'_, 'w, 'r> {
     /// Whether the two have no message in common; `false` too where that is not known.
     pub(super) fn is_apart(&mut self, writes: &Shape<'w>, reads: &Shape<'r>, depth: usize) -> bool {
         match (&writes.kind, &reads.kind) {

@@ -8,7 +8,7 @@ use crate::schema::{
     words::{alike, count},
 };
 
-impl<'w, 'r> Reading<'w, 'r> {
+impl<'w, 'r> Reading<'_, 'w, 'r> {
     /// Whether every value that is written as one shape is read as the other. If not, the failures say why.
     pub(super) fn shape(&mut self, writes: &Shape<'w>, reads: &Shape<'r>, place: Place<'_>) -> bool {
         let before = self.failures.len();

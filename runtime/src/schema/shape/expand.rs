@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Array, Field, Kind, Numbers, Object, Part, Shape, Texts, Union, meet::meet};
+use super::{Array, Field, Kind, Labels, Numbers, Object, Part, Shape, Texts, Union, meet::meet};
 use crate::{
     codec::ALWAYS_WRITTEN,
     schema::{
@@ -15,16 +15,37 @@ use crate::{
 /// More alternatives of one part are not looked at. Two flattened enums multiply theirs.
 const MOST: usize = 1_024;
 
+/// What cannot be compared but with its like: two for every kind of value, one for texts, four for arrays, and the rest
+/// for objects.
+const OPAQUE: [&str; 12] = [
+    "if",
+    "not",
+    "pattern",
+    "contains",
+    "minContains",
+    "maxContains",
+    "unevaluatedItems",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
+];
+
 type Keywords = Map<String, Value>;
 
 pub(super) fn expand<'a>(document: Document<'a>, part: &Part<'a>) -> Union<'a> {
     let mut expansion = Expansion { document, following: Vec::new(), is_cut: false };
-    let mut shapes = anything();
+    let mut shapes = None;
     for schema in part.schemas() {
         let more = expansion.schema(schema);
-        shapes = expansion.both(shapes, more);
+        shapes = Some(match shapes {
+            Some(shapes) => expansion.both(shapes, more),
+            None => more,
+        });
     }
-    Union { shapes, is_cut: expansion.is_cut }
+    let shapes = shapes.unwrap_or_else(anything);
+    Union { labels: Labels::of(&shapes, document), shapes, is_cut: expansion.is_cut }
 }
 
 struct Expansion<'a> {
@@ -96,33 +117,41 @@ impl<'a> Expansion<'a> {
                 .map(|value| plain(if value.is_null() { Kind::Null } else { Kind::Value(value) }))
                 .collect();
         }
-        let is_named = |name: &str| match keywords.get("type") {
+        let types = keywords.get("type");
+        let is_named = |name: &str| match types {
             Some(Value::String(only)) => only == name,
             Some(Value::Array(several)) => several.iter().any(|one| one == name),
             _ => true,
         };
         let is_integer = !is_named("number") && is_named("integer");
-        let is_typed = keywords.contains_key("type");
+        let is_typed = types.is_some();
+        let has_opaque = keywords.keys().any(|name| OPAQUE.contains(&name.as_str()));
         let mut shapes = Vec::new();
-        let mut add = |name: &str, kind: Kind<'a>, opaque: &[&str]| {
-            if is_named(name) {
-                let mut shape = plain(kind);
+        let mut add = |kind: Kind<'a>, opaque: &[&str]| {
+            let mut shape = plain(kind);
+            if has_opaque {
                 shape.opaque = opaque_of(schema, keywords, opaque);
-                shapes.push(shape);
             }
+            shapes.push(shape);
         };
-        add("null", Kind::Null, &[]);
-        add("boolean", Kind::Boolean, &[]);
-        add(if is_integer { "integer" } else { "number" }, Kind::Number(numbers(keywords, is_integer)), &[]);
-        add("string", Kind::Text(texts(keywords)), &["pattern"]);
-        add(
-            "array",
-            Kind::Array(array(keywords)),
-            &["contains", "minContains", "maxContains", "unevaluatedItems"],
-        );
-        let counted =
-            ["minProperties", "maxProperties", "propertyNames", "dependentRequired", "dependentSchemas"];
-        add("object", Kind::Object(object(keywords, is_typed)), &counted);
+        if is_named("null") {
+            add(Kind::Null, &[]);
+        }
+        if is_named("boolean") {
+            add(Kind::Boolean, &[]);
+        }
+        if is_named("number") || is_integer {
+            add(Kind::Number(numbers(keywords, is_integer)), &[]);
+        }
+        if is_named("string") {
+            add(Kind::Text(texts(keywords)), &["pattern"]);
+        }
+        if is_named("array") {
+            add(Kind::Array(array(keywords)), &OPAQUE[3..7]);
+        }
+        if is_named("object") {
+            add(Kind::Object(object(keywords, is_typed)), &OPAQUE[7..]);
+        }
         shapes.retain(|shape| !matches!(&shape.kind, Kind::Number(numbers) if numbers.range.is_empty()));
         shapes
     }

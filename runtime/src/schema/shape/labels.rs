@@ -1,11 +1,14 @@
 //! What tells the alternatives of a part apart, so that those of two schemas are compared with their like.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
-use super::{Kind, Object, Shape, Shapes, Union};
-use crate::schema::validate::short;
+use super::{Kind, Object, Shape, expand::expand};
+use crate::schema::{document::Document, validate::short};
 
 /// What an alternative is known by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +53,8 @@ impl fmt::Display for Label {
 pub(in crate::schema) struct Labels(pub(in crate::schema) Vec<Label>);
 
 impl Labels {
-    pub(in crate::schema) fn of<'a>(union: &Union<'a>, shapes: &mut Shapes<'a>) -> Self {
-        let objects = || union.shapes.iter().filter_map(Shape::as_object);
+    pub(super) fn of<'a>(shapes: &[Shape<'a>], document: Document<'a>) -> Self {
+        let objects = || shapes.iter().filter_map(Shape::as_object);
         let is_alone = objects().nth(1).is_none();
         let common = objects().map(required).reduce(|some, more| &some & &more).unwrap_or_default();
         let of = |(index, shape): (usize, &Shape<'a>)| match &shape.kind {
@@ -62,7 +65,7 @@ impl Labels {
             Kind::Array(_) => Label::Array,
             Kind::Value(value) => Label::Value(short(value)),
             Kind::Object(object) => {
-                if let Some((field, value)) = tag(object, shapes) {
+                if let Some((field, value)) = tag(object, document) {
                     return Label::Tag(field.to_owned(), short(value));
                 }
                 // A variant stays one when all others go.
@@ -81,22 +84,20 @@ impl Labels {
                 if own.is_empty() { Label::Nth(index) } else { Label::With(own.join(" and ")) }
             }
         };
-        Self(union.shapes.iter().enumerate().map(of).collect())
+        Self(shapes.iter().enumerate().map(of).collect())
     }
 
-    pub(in crate::schema) fn position(&self, label: &Label) -> Option<usize> {
-        self.0.iter().position(|own| own == label)
-    }
-
-    /// Which shape of this union stands for which of another: those of one label, and objects without a like in their
-    /// order, where there are as many on both sides.
+    /// Which shape of this union stands for which of another: those of one label in their order, and objects without a
+    /// like in theirs, where there are as many on both sides.
     pub(in crate::schema) fn pairs(&self, other: &Self) -> Vec<(usize, usize)> {
-        let mut pairs: Vec<_> = self
-            .0
-            .iter()
-            .enumerate()
-            .filter_map(|(index, label)| Some((index, other.position(label)?)))
-            .collect();
+        let mut pairs: Vec<(usize, usize)> = Vec::new();
+        let mut others: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
+        for (index, label) in other.0.iter().enumerate().rev() {
+            others.entry(label).or_default().push(index);
+        }
+        for (index, label) in self.0.iter().enumerate() {
+            pairs.extend(others.get_mut(label).and_then(Vec::pop).map(|other| (index, other)));
+        }
         let alone = |labels: &Self, paired: Vec<usize>| -> Vec<usize> {
             let is_object = |label: &Label| matches!(label, Label::Object | Label::With(_) | Label::Nth(_));
             (0..labels.0.len())
@@ -126,7 +127,7 @@ fn required<'a>(object: &Object<'a>) -> BTreeSet<&'a str> {
 }
 
 /// A field that is always there and has just one value.
-fn tag<'a>(object: &Object<'a>, shapes: &mut Shapes<'a>) -> Option<(&'a str, &'a Value)> {
+fn tag<'a>(object: &Object<'a>, document: Document<'a>) -> Option<(&'a str, &'a Value)> {
     object.fields.iter().filter(|(_, field)| field.is_required).find_map(|(name, field)| {
         // A look that unfolds nothing: a tag stands where it is used.
         let is_flat = field
@@ -137,7 +138,7 @@ fn tag<'a>(object: &Object<'a>, shapes: &mut Shapes<'a>) -> Option<(&'a str, &'a
         if !is_flat {
             return None;
         }
-        match shapes.of(&field.part).shapes[..] {
+        match expand(document, &field.part).shapes[..] {
             [Shape { kind: Kind::Value(value), .. }] => Some((*name, value)),
             _ => None,
         }
