@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
     /// Where the broker is: kafka://.., amqp://.., nats://.., pulsar://.., as the bus takes it; may be given for several
     ///
-    /// What may be secret in it, the user, the password and all options, is not written.
+    /// Users, passwords and options are not written, but for the name of RabbitMQ's exchange.
     #[arg(long = "server", value_name = "URL")]
     servers: Vec<String>,
 
@@ -235,4 +235,25 @@ fn summary(text: &str) -> String {
 /// The whole text, where the summary is not all of it.
 fn longer(text: Option<&str>) -> Value {
     text.filter(|text| text.contains("\n\n")).map_or(Value::Null, |text| json!(text))
+}
+
+/// Without the percent signs of a URL.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code =
+            after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match (first, code) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 /// In the package: where each file goes, and what is in it. A `Cargo.toml` of its own would be another package to cargo.
 const TEMPLATE: [(&str, &str); 4] = [
-    ("Cargo.toml", include_str!("init/template/cargo.toml")),
+    ("Cargo.toml", include_str!("init/template/package.toml")),
     ("src/main.rs", include_str!("init/template/main.rs")),
     ("typebus/{{service}}.json", include_str!("init/template/manifest.json")),
     (".gitignore", "/target\n"),

@@ -3,12 +3,15 @@
 
 mod asyncapi;
 mod catalog;
+mod check;
+mod diff;
 mod docs;
 mod error;
 mod graph;
 mod init;
 mod manifests;
 mod output;
+mod provision;
 mod schema;
 mod shell;
 mod topics;
@@ -40,7 +43,7 @@ Exit codes:
   0  fine
   1  findings: something is not as it should be, and what is printed says what
   2  wrong use: unknown arguments, or such as make no sense together
-  3  a file cannot be read or written, or is not what it should be
+  3  a file or a broker cannot be read or written, or is not what it should be
 
 Colour is for terminals only, and never where NO_COLOR is set.";
 
@@ -51,6 +54,9 @@ enum Command {
     Graph(graph::Args),
     Docs(docs::Args),
     Validate(validate::Args),
+    Check(check::Args),
+    Diff(diff::Args),
+    Provision(provision::Args),
     Init(init::Args),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -73,6 +79,9 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
         Command::Graph(args) => graph::run(args, out),
         Command::Docs(args) => docs::run(args, out),
         Command::Validate(args) => validate::run(args, out),
+        Command::Check(args) => check::run(args, out),
+        Command::Diff(args) => diff::run(args, out),
+        Command::Provision(args) => provision::run(args, out),
         Command::Init(args) => init::run(args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
@@ -82,15 +91,19 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
 impl Command {
     /// Whether programs read what it prints for people elsewhere.
     fn is_json(&self) -> bool {
-        match self {
-            Self::Validate(args) => args.format == Format::Json,
-            Self::Init(args) => args.format == Format::Json,
+        let format = match self {
+            Self::Validate(args) => args.format,
+            Self::Check(args) => args.format,
+            Self::Diff(args) => args.format,
+            Self::Provision(args) => args.format,
+            Self::Init(args) => args.format,
             Self::Schema(_)
             | Self::Asyncapi(_)
             | Self::Graph(_)
             | Self::Docs(_)
             | Self::Completions(_)
-            | Self::Man(_) => false,
-        }
+            | Self::Man(_) => Format::Text,
+        };
+        format == Format::Json
     }
 }

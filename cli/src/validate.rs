@@ -124,11 +124,12 @@ impl Checked {
         let before = self.findings.len();
         match value {
             Ok(value) => {
-                self.findings.extend(schema::validate(schema, &value).into_iter().map(|invalid| Finding {
+                let invalid = schema::validate(schema, &value).into_iter();
+                self.findings.extend(invalid.map(|invalid| Finding {
                     line,
                     place: invalid.place,
                     why: invalid.why,
-                }))
+                }));
             }
             Err(wrong) => {
                 // The line is ours; of the parser's own place only the column is true.

@@ -6,6 +6,7 @@ mod cbor;
 mod msgpack;
 #[cfg(any(feature = "msgpack", feature = "cbor"))]
 mod shape;
+mod written;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ use crate::{
 pub use self::cbor::Cbor;
 #[cfg(feature = "msgpack")]
 pub use self::msgpack::MsgPack;
+pub(crate) use self::written::ALWAYS_WRITTEN;
 
 /// How the payload of an event becomes bytes and back: what `#[event(format = path)]` names.
 ///
@@ -119,9 +121,12 @@ impl<E: Serialize + DeserializeOwned + JsonSchema> Codec<E> for Json {
 }
 
 /// The schema of what is read as a `T`. It is that of reading because whoever writes must be read: a field with a
-/// default may be absent.
+/// default may be absent. What is written nevertheless is noted in it.
 pub(crate) fn schema<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>().to_value()
+    let of = |settings: SchemaSettings| settings.into_generator().into_root_schema_for::<T>().to_value();
+    let mut read = of(SchemaSettings::draft2020_12().for_deserialize());
+    written::note(&mut read, &of(SchemaSettings::draft2020_12().for_serialize()));
+    read
 }
 
 /// Whether a content type says that the payload is JSON.

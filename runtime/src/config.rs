@@ -11,7 +11,7 @@ mod secrets;
 
 use std::{ffi::OsString, fmt};
 
-pub(crate) use self::apply::{Applied, no_topic};
+pub(crate) use self::apply::{Applied, Known, no_topic};
 use self::fields::{HandlerField, Raw, TuningField};
 use self::secrets::without_secrets;
 pub use self::{

@@ -7,10 +7,13 @@
 //! The file is JSON. Objects are sorted by name and lists of names are sorted too, so that a change shows where it was
 //! made and nowhere else. `manifest` is the version of the format, [`FORMAT`].
 
+mod check;
+mod diff;
 mod keep;
 mod lines;
 mod of;
 mod read;
+mod roles;
 mod write;
 
 use std::collections::BTreeMap;
@@ -21,7 +24,11 @@ use crate::policy::{Guarantee, Order, Start};
 
 #[doc(hidden)]
 pub use self::keep::keep_manifest;
-pub use self::read::Unreadable;
+pub use self::{
+    check::{Beyond, Finding, Rule, check},
+    diff::Difference,
+    read::Unreadable,
+};
 
 /// The version of the file's format that is written, and the only one that is read.
 pub const FORMAT: u64 = 1;

@@ -71,7 +71,7 @@ impl Names {
         Subscription { group, filter, ..own.clone() }
     }
 
-    fn plan(&self, own: &Plan) -> Plan {
+    pub(crate) fn plan(&self, own: &Plan) -> Plan {
         let topics = |own: &[Topic]| {
             let mut topics: Vec<Topic> = own.iter().map(|topic| self.outward(topic)).collect();
             topics.sort_by(|one, other| one.as_str().cmp(other));

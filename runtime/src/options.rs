@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     backend::{Backend, Plan, Subscription},
     bus::Builder,
-    config::{Applied, Config, Effective, SettingOrigin},
+    config::{Applied, Config, Effective, Known, SettingOrigin},
     dead_letter::DeadLetter,
     dedupe::DedupeStore,
     error::{BoxError, Error, ErrorKind, Problem, Result},
@@ -224,7 +224,7 @@ impl Options {
         let calls = (!service.requests().is_empty()).then(|| Calls::new(service.name, applied.tuning.limits));
         plan.subscriptions.extend(calls.iter().map(|(_, subscription)| subscription.clone()));
         let wishes = Wishes { prefix: applied.prefix.as_ref(), renames: &applied.renames };
-        let names = wishes.check(service, &plan).unwrap_or_else(|wrong| {
+        let names = wishes.check(&Known::of(service), &plan).unwrap_or_else(|wrong| {
             problems.extend(wrong);
             Names::default()
         });

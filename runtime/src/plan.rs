@@ -67,18 +67,24 @@ fn replays(service: &ServiceDescriptor, policies: &[Policy], limits: Limits) -> 
         }
     }
     let has_letters = |(group, _): &(&str, _)| !dead_letter_topics(service, group).is_empty();
-    let wiring = |(group, handlers): (&str, Vec<Mounted>)| {
-        let subscription = Subscription {
-            group: group.to_owned(),
-            filter: redrive::topic(group),
-            order: Order::Key,
-            start: None,
-            limits: Limits { held: limits.held.min(HELD_REPLAYS), ..limits },
-            instance: None,
-        };
-        Wiring { subscription, handlers, replays: true }
+    let wiring = |(group, handlers): (&str, Vec<Mounted>)| Wiring {
+        subscription: replays_of(group, limits),
+        handlers,
+        replays: true,
     };
     groups.into_iter().filter(has_letters).map(wiring).collect()
+}
+
+/// The subscription by which a group gets replays of its dead letters.
+pub(crate) fn replays_of(group: &str, limits: Limits) -> Subscription {
+    Subscription {
+        group: group.to_owned(),
+        filter: redrive::topic(group),
+        order: Order::Key,
+        start: None,
+        limits: Limits { held: limits.held.min(HELD_REPLAYS), ..limits },
+        instance: None,
+    }
 }
 
 /// How many replays a group takes at once, at most.

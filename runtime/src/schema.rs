@@ -1,9 +1,14 @@
 //! JSON Schemas of events, draft 2020-12: what a change of one means to those who write and those who read.
 
+mod compare;
+mod differs;
 mod document;
 mod format;
 mod number;
+mod reads;
+mod shape;
 mod validate;
+mod words;
 
 use serde_json::Value;
 
@@ -33,8 +38,8 @@ pub struct Invalid {
 
 /// Every difference between two schemas of one event, and whom it breaks.
 #[must_use]
-pub fn compare(_old: &Value, _new: &Value) -> Vec<Change> {
-    Vec::new()
+pub fn compare(old: &Value, new: &Value) -> Vec<Change> {
+    compare::compare(old, new)
 }
 
 /// Every place where a value is not what a schema says.
@@ -44,7 +49,8 @@ pub fn compare(_old: &Value, _new: &Value) -> Vec<Change> {
 /// `uniqueItems`, `contains`, `allOf`, `anyOf`, `oneOf`, `not`, `if`, `dependentRequired`, `unevaluatedProperties`, and
 /// `$ref` into the same document. An integer may be written `1.0`.
 ///
-/// Formats are checked, since the types behind them check them: `int8` to `int128` and `uint8` to `uint128` are ranges;
+/// Formats are checked, since the types behind them check them: `int8` to `int128`, `uint8` to `uint128` and
+/// `float` are ranges;
 /// `uuid`, `date-time`, `date`, `partial-date-time`, `partial-time`, `ip`, `ipv4` and `ipv6` are looked at as texts. Any
 /// other is a remark.
 ///

@@ -38,6 +38,7 @@ mod pausing;
 mod prefix;
 mod prepared;
 mod profiles;
+mod provisioning;
 mod publishing;
 mod quotes;
 mod replays;

@@ -30,6 +30,8 @@ pub(crate) struct Wrapped {
     pub(crate) subscribe: fn(&Subscription) -> Option<Error>,
     /// Everything that was to be published.
     pub(crate) sent: Seen<Outgoing>,
+    /// Everything that was to be provisioned.
+    pub(crate) plans: Seen<Plan>,
     /// Deliveries tell how long ago they were published, through any of these.
     pub(crate) tells_age: bool,
     /// From then on whoever reads replies is told that it cannot go on.
@@ -46,6 +48,7 @@ impl Wrapped {
             publish: |_| None,
             subscribe: |_| None,
             sent: Seen::default(),
+            plans: Seen::default(),
             tells_age: false,
             breaks: Arc::default(),
         }
@@ -62,6 +65,7 @@ impl Backend for Wrapped {
     }
 
     fn provision<'a>(&'a self, plan: &'a Plan) -> BoxFuture<'a, Result<()>> {
+        self.plans.push(plan.clone());
         self.inner.provision(plan)
     }
 

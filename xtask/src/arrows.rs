@@ -124,6 +124,7 @@ const LAYERS: &[Layer] = &[
             "names",
             "options",
             "plan",
+            "provision",
             "readiness",
             "request",
             "running",

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::form::{self, Form, Need};
+use super::{
+    decoded,
+    form::{self, Form, Need},
+};
 
 /// What is in `components.schemas`, and under which name.
 #[derive(Debug, Default)]
@@ -160,23 +163,7 @@ fn target(to: &str) -> Option<(Option<String>, &str)> {
 
 /// A token of a JSON pointer in a URL's fragment, as the name that it means.
 fn unescaped(token: &str) -> String {
-    let mut bytes = Vec::with_capacity(token.len());
-    let mut rest = token.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code =
-            after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match (first, code) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).replace("~1", "/").replace("~0", "~")
+    decoded(token).replace("~1", "/").replace("~0", "~")
 }
 
 /// A name for each part: its own, where all that have it are the same, else one with the event's.

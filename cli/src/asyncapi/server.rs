@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::decoded;
 use crate::error::Error;
 
 /// Which kind of broker a server is.
@@ -113,10 +114,10 @@ impl Server {
             broker,
             protocol,
             hosts: hosts.split(',').map(|host| with_port(host, port)).collect::<Vec<_>>().join(","),
-            path: path.filter(|path| !path.is_empty()).map(str::to_owned),
+            path: path.filter(|path| !path.is_empty()).map(decoded),
             login: login.or(has_certificate.then_some("X509")),
             is_tls: is_tls || option("tls") == Some("true"),
-            exchange: option("exchange").map(str::to_owned),
+            exchange: option("exchange").map(decoded),
         })
     }
 
@@ -183,7 +184,7 @@ mod tests {
                 json!({"host": "[::1]:9093", "protocol": "kafka-secure", "description": "Over TLS."}),
             ),
             (
-                "amqp://hunter2@rabbit/shop",
+                "amqp://hunter2@rabbit/%73hop",
                 json!({"host": "rabbit:5672", "protocol": "amqp", "protocolVersion": "0.9.1", "pathname": "/shop",
                     "security": [{"$ref": "#/components/securitySchemes/userPassword"}]}),
             ),

@@ -29,8 +29,18 @@ pub(crate) fn typebus(args: &[&str]) -> Ended {
 
 /// With something on stdin.
 pub(crate) fn typebus_with(args: &[&str], input: &str) -> Ended {
+    run(args, &[], input)
+}
+
+/// With something in the environment.
+pub(crate) fn typebus_in(args: &[&str], vars: &[(&str, &str)]) -> Ended {
+    run(args, vars, "")
+}
+
+fn run(args: &[&str], vars: &[(&str, &str)], input: &str) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_typebus"));
     command.args(args).current_dir(home()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command.env_remove("TYPEBUS_URL").envs(vars.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -84,6 +94,18 @@ pub(crate) fn golden(name: &str, printed: &str) {
         at(&expected),
         at(printed)
     );
+}
+
+/// The samples with a change of billing.
+pub(crate) fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for service in ["billing", "shipping", "storefront"] {
+        let file = format!("{service}.json");
+        let text = fs::read_to_string(home().join(SAMPLES).join(&file)).unwrap();
+        let text = if service == "billing" { change(&text) } else { text };
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    folder
 }
 
 /// Every manifest of the repository: the samples, and those of the examples.

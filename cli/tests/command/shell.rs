@@ -45,5 +45,5 @@ fn colour_is_for_terminals_and_whoever_insists() {
     let red = "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m no event";
     assert!(wrong(&[]).starts_with("error: no event"));
     assert!(wrong(&[("CLICOLOR_FORCE", "1")]).starts_with(red));
-    assert!(wrong(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains("no event"));
+    assert!(wrong(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).starts_with("error: no event"));
 }

@@ -35,23 +35,40 @@ impl Config {
     /// Applies everything that is said to a service, later things over earlier ones.
     pub(crate) fn apply(&self, service: &ServiceDescriptor) -> Applied {
         let policies: Vec<Policy> = service.handlers.iter().map(|handler| handler.policy).collect();
-        let mut applied = Applied {
-            url: None,
-            prefix: None,
-            renames: Vec::new(),
-            tuning: Tuning::default(),
-            tuned: [const { SettingOrigin::Default }; TuningField::ALL.len()],
-            ruled: policies.iter().map(attributes).collect(),
-            policies,
-            problems: self.problems.clone(),
-        };
+        let ruled = policies.iter().map(attributes).collect();
+        let mut applied = Applied { ruled, policies, ..Applied::new(self.problems.clone()) };
+        let known = Known::of(service);
         for entry in &self.entries {
-            let report = |message: String| Problem::new(entry.place(), message);
-            if let Err(message) = applied.add(entry, service, &self.others) {
-                applied.problems.push(report(message));
+            if let Err(message) = applied.add(entry, service, &known, &self.others) {
+                applied.problems.push(Problem::new(entry.place(), message));
             }
         }
         applied
+    }
+
+    /// Applies what has nothing to do with handlers to a service of which no more is known than its topics.
+    pub(crate) fn apply_to_topics(&self, service: &Known<'_>) -> Applied {
+        let mut applied = Applied::new(self.problems.clone());
+        for entry in &self.entries {
+            if let Err(message) = applied.add_common(entry, service, &self.others) {
+                applied.problems.push(Problem::new(entry.place(), message));
+            }
+        }
+        applied
+    }
+}
+
+/// What names may be renamed.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) service: &'a str,
+    /// Of the events that it handles or publishes, those with a field as they are written; sorted.
+    pub(crate) topics: Vec<&'a str>,
+}
+
+impl Known<'static> {
+    pub(crate) fn of(service: &ServiceDescriptor) -> Self {
+        Self { service: service.name, topics: topics(service) }
     }
 }
 
@@ -64,6 +81,19 @@ fn attributes(policy: &Policy) -> [SettingOrigin; 7] {
 }
 
 impl Applied {
+    fn new(problems: Vec<Problem>) -> Self {
+        Self {
+            url: None,
+            prefix: None,
+            renames: Vec::new(),
+            tuning: Tuning::default(),
+            tuned: [const { SettingOrigin::Default }; TuningField::ALL.len()],
+            policies: Vec::new(),
+            ruled: Vec::new(),
+            problems,
+        }
+    }
+
     /// The program's own tuning, which beats any other.
     pub(crate) fn tune(&mut self, tuning: Tuning) {
         let configured = self.tuned.iter().filter(|origin| **origin != SettingOrigin::Default);
@@ -78,26 +108,12 @@ impl Applied {
         &mut self,
         entry: &Entry,
         service: &ServiceDescriptor,
+        known: &Known<'_>,
         others: &[&ServiceDescriptor],
     ) -> Result<(), String> {
         let Entry { key, raw, origin } = entry;
         match key {
-            Key::Url => self.url = Some((raw.text("memory:")?.to_owned(), origin.clone())),
-            Key::Prefix => self.prefix = Some((raw.text("staging")?.to_owned(), origin.clone())),
-            Key::Rename(topic) => {
-                let known = |service: &ServiceDescriptor| topics(service).contains(&topic.as_str());
-                if !known(service) {
-                    let foreign = others.iter().any(|other| known(other));
-                    return if foreign { Ok(()) } else { Err(no_topic(service, topic)) };
-                }
-                self.renames.retain(|(renamed, ..)| renamed != topic);
-                self.renames.push((topic.clone(), raw.text("Orders_v1")?.to_owned(), origin.clone()));
-            }
-            Key::Tuning(field) => {
-                field.set(&mut self.tuning, raw)?;
-                let at = TuningField::ALL.iter().position(|known| known == field).unwrap_or_default();
-                self.tuned[at] = origin.clone();
-            }
+            Key::Url | Key::Prefix | Key::Rename(_) | Key::Tuning(_) => self.add_common(entry, known, others),
             Key::Handler(name, field) => {
                 let found: Vec<usize> = find(service, name);
                 let at = match found[..] {
@@ -110,7 +126,36 @@ impl Applied {
                 field.set(&mut self.policies[at], raw)?;
                 let nth = HandlerField::ALL.iter().position(|known| known == field).unwrap_or_default();
                 self.ruled[at][nth] = origin.clone();
+                Ok(())
             }
+        }
+    }
+
+    /// What is not a handler's.
+    fn add_common(
+        &mut self,
+        entry: &Entry,
+        known: &Known<'_>,
+        others: &[&ServiceDescriptor],
+    ) -> Result<(), String> {
+        let Entry { key, raw, origin } = entry;
+        match key {
+            Key::Url => self.url = Some((raw.text("memory:")?.to_owned(), origin.clone())),
+            Key::Prefix => self.prefix = Some((raw.text("staging")?.to_owned(), origin.clone())),
+            Key::Rename(topic) => {
+                if !known.topics.contains(&topic.as_str()) {
+                    let foreign = others.iter().any(|other| topics(other).contains(&topic.as_str()));
+                    return if foreign { Ok(()) } else { Err(no_topic(known, topic)) };
+                }
+                self.renames.retain(|(renamed, ..)| renamed != topic);
+                self.renames.push((topic.clone(), raw.text("Orders_v1")?.to_owned(), origin.clone()));
+            }
+            Key::Tuning(field) => {
+                field.set(&mut self.tuning, raw)?;
+                let at = TuningField::ALL.iter().position(|known| known == field).unwrap_or_default();
+                self.tuned[at] = origin.clone();
+            }
+            Key::Handler(..) => {}
         }
         Ok(())
     }
@@ -160,7 +205,7 @@ pub(crate) fn topics(service: &ServiceDescriptor) -> Vec<&'static str> {
 }
 
 /// What is said to somebody who renames a topic that there is not.
-pub(crate) fn no_topic(service: &ServiceDescriptor, topic: &str) -> String {
-    let known = suggest(topic, "topic", topics(service));
-    format!("service {} has no event on \"{topic}\"; {known}", service.name)
+pub(crate) fn no_topic(known: &Known<'_>, topic: &str) -> String {
+    let advice = suggest(topic, "topic", known.topics.iter().copied());
+    format!("service {} has no event on \"{topic}\"; {advice}", known.service)
 }

@@ -130,9 +130,9 @@ fn how(_: &Manifest) -> String {
 
 /// What of `new` breaks those who know `old`, a line for each; empty if nothing does.
 fn broken(old: &Manifest, new: &Manifest) -> String {
-    let mut text = String::new();
-    let _ = (old, new, write!(text, ""));
-    text
+    let all = old.diff(new);
+    let all = all.iter().filter(|difference| difference.breaks());
+    all.map(|difference| format!("\n{difference}")).collect()
 }
 
 /// Every example is what its schema says. All that are not are told, with every place that is wrong.

@@ -58,7 +58,7 @@ impl ReplyContract {
 }
 
 impl HandlerContract {
-    fn to_value(&self) -> Value {
+    pub(super) fn to_value(&self) -> Value {
         let Self { description, group, topics, events, publishes, .. } = self;
         let Self { order, start, delivery, broadcast, dead_letter, policy, .. } = self;
         object([

@@ -3,9 +3,8 @@
 use super::Names;
 use crate::{
     backend::Plan,
-    config::{SettingOrigin, no_topic},
+    config::{Known, SettingOrigin, no_topic},
     error::Problem,
-    service::ServiceDescriptor,
     topic::{MAX_BYTES, MAX_GROUP, MAX_TOKENS, RESERVED, Topic, is_pattern, is_reserved, matches},
 };
 
@@ -19,7 +18,7 @@ pub(crate) struct Wishes<'a> {
 
 impl Wishes<'_> {
     /// The names, or everything that is wrong with them.
-    pub(crate) fn check(&self, service: &ServiceDescriptor, plan: &Plan) -> Result<Names, Vec<Problem>> {
+    pub(crate) fn check(&self, known: &Known<'_>, plan: &Plan) -> Result<Names, Vec<Problem>> {
         let mut problems = Vec::new();
         let prefix = self.prefix.filter(|(prefix, origin)| {
             let wrong = wrong_prefix(prefix);
@@ -30,7 +29,7 @@ impl Wishes<'_> {
         });
         let mut renames = Vec::new();
         for (topic, name, origin) in self.renames {
-            match wrong_rename(topic, name, service, plan) {
+            match wrong_rename(topic, name, known, plan) {
                 None => renames.push((Topic::from(&**topic), Topic::from(&**name))),
                 Some(message) => problems.push(renaming(topic, name, origin, message)),
             }
@@ -87,17 +86,17 @@ fn wrong_prefix(prefix: &str) -> Option<&'static str> {
     (!is_token(prefix)).then_some("a prefix is one or more letters, digits and `-`, such as `staging`")
 }
 
-fn wrong_rename(topic: &str, name: &str, service: &ServiceDescriptor, plan: &Plan) -> Option<String> {
+fn wrong_rename(topic: &str, name: &str, known: &Known<'_>, plan: &Plan) -> Option<String> {
     if topic.contains('{') {
         return Some(
             "it has a field, so it is as many topics as the field has values; they keep their names".into(),
         );
     }
     let mut subscriptions = plan.subscriptions.iter();
-    let known = exact(plan).into_iter().any(|known| **known == *topic)
+    let is_ours = exact(plan).into_iter().any(|known| **known == *topic)
         || subscriptions.clone().any(|subscription| matches(&subscription.filter, topic));
-    if !known {
-        return Some(no_topic(service, topic));
+    if !is_ours {
+        return Some(no_topic(known, topic));
     }
     if let Some(pattern) = subscriptions
         .find(|one| is_pattern(&one.filter) && [topic, name].iter().any(|t| matches(&one.filter, t)))

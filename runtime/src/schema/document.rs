@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::words::is_remark;
+
 /// A whole schema: what `$ref` is resolved from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Document<'a> {
@@ -23,6 +25,20 @@ impl<'a> Document<'a> {
         } else {
             self.root.pointer(pointer)
         }
+    }
+
+    /// What a schema means that is only a reference.
+    pub(super) fn meant(self, schema: &'a Value) -> &'a Value {
+        let mut meant = schema;
+        // A circle of references means nothing, however often it is followed.
+        for _ in 0..32 {
+            let Some(keywords) = meant.as_object() else { break };
+            let is_plain = keywords.keys().all(|name| name == "$ref" || name == "$defs" || is_remark(name));
+            let reference = keywords.get("$ref").and_then(Value::as_str).filter(|_| is_plain);
+            let Some(target) = reference.and_then(|reference| self.resolve(reference)) else { break };
+            meant = target;
+        }
+        meant
     }
 }
 

@@ -83,6 +83,7 @@ impl fmt::Display for Num {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Int(integer) => integer.fmt(f),
+            Self::Float(float) if float.abs() >= 1.7e38 => write!(f, "{float:e}"),
             Self::Float(float) => float.fmt(f),
         }
     }
@@ -115,7 +116,7 @@ impl Range {
         closed.and(open).and(of_format)
     }
 
-    /// The range of an integer format of schemars.
+    /// The range of a format of schemars.
     pub(super) fn of_format(format: &str) -> Self {
         let (min, max) = match format {
             "int8" => (i8::MIN.into(), i8::MAX.into()),
@@ -131,6 +132,11 @@ impl Range {
             "uint128" => {
                 let max = Edge { at: Num::Float(u128::MAX as f64), is_open: false };
                 return Self { max: Some(max), ..Self::between(0, 0) };
+            }
+            // What is beyond is read as infinite, or not at all. A `double` may be any number that is written.
+            "float" => {
+                let edge = |at: f32| Some(Edge { at: Num::Float(at.into()), is_open: false });
+                return Self { min: edge(f32::MIN), max: edge(f32::MAX) };
             }
             _ => return Self::default(),
         };

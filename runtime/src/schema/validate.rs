@@ -6,7 +6,7 @@ mod text;
 
 use serde_json::{Map, Value};
 
-use self::text::{list, short};
+pub(super) use self::text::{list, short};
 use super::{
     Invalid,
     document::{Document, Place},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use typebus::{ErrorKind, prelude::*};
+use typebus::{Config, ErrorKind, Provisioning, manifest::Manifest, prelude::*};
 use typebus_tests::{Cancelled, Paid, Placed, Seen, caught_up, counts, patiently};
 
 use crate::{
@@ -19,6 +19,7 @@ trials! { "Delivery":
     "a new group from `earliest` sees history" => earliest, caught: [StartsLatest @ "memory"];
     "a new group from `latest` does not" => latest, caught: [StartsEarliest @ "memory"];
     "`latest`, killed before its first commit, loses nothing" [7] => latest_killed, caught: [ProvisionsLate @ "memory"];
+    "what a manifest provisions gets what is published before the service first runs" => provisioned, caught: [ProvisionsLate @ "memory"];
     "a service that stops and starts between batches loses and repeats none" => between, caught: [NeverSettles @ "memory"];
     "a publisher closed in mid-flight: confirmed is there, the rest an error" => closed, caught: [SwallowsErrors @ "memory"];
     "a broadcast reaches every instance, and a reconnect loses nothing" [22] => broadcast, caught: [SharesBroadcast @ "memory", SkipsRedelivered @ "memory"];
@@ -234,6 +235,20 @@ async fn latest_killed(world: &World) -> Verdict {
     dying.harm.kill();
     caught_up(&world.process::<Late, _>(office.clone()).await.start().await).await;
     assert_eq!(office.audit.sorted(), (1..6).collect::<Vec<_>>());
+    Verdict::Kept
+}
+
+async fn provisioned(world: &World) -> Verdict {
+    let office = Office::default();
+    let taker = world.process::<Taker, _>(Office::default()).await;
+    taker.bus.publish(&placed(0)).await.unwrap();
+    let needs = Provisioning::new(&Manifest::of::<Late>(), &Config::new()).unwrap();
+    for _ in 0..2 {
+        patiently(needs.apply(world.backend())).await.unwrap();
+    }
+    taker.bus.publish(&placed(1)).await.unwrap();
+    caught_up(&world.process::<Late, _>(office.clone()).await.start().await).await;
+    assert_eq!(office.audit.all(), [1]);
     Verdict::Kept
 }
 
