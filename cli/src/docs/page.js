@@ -186,6 +186,10 @@
       try { target ??= document.getElementById(decodeURIComponent(id)); } catch { /* then it is no id of ours */ }
       if (!target) return;
       if (target.closest("[hidden]")) search.clear();
+      for (const link of document.querySelectorAll("nav a")) {
+        if (link.hash === `#${target.id}`) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
       reveal(target);
     };
     addEventListener("hashchange", () => go(location.hash));

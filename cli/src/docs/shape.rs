@@ -21,7 +21,9 @@ pub(super) fn whole(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
     html! {
         div.shape {
             @let rules = bounds::of(schema);
-            @if !has_own_lines(schema) {
+            @if has_forms(schema) && !has_own_lines(schema) {
+                p.lead { "One of:" }
+            } @else if !has_own_lines(schema) {
                 p { (words::of(schema, links)) }
             }
             @if !rules.is_empty() {
@@ -68,6 +70,13 @@ fn lines(schema: &Value, links: &Links, marks: Marks<'_>) -> Markup {
             @if !is_plain(schema) { (part(html! { "Item " (nth + 1) ":" }, schema, links)) }
         }
     }
+}
+
+/// Whether its forms have lines.
+fn has_forms(schema: &Value) -> bool {
+    let forms = |keyword: &str| schema.get(keyword).and_then(Value::as_array);
+    let is_shown = |forms: &Vec<Value>| !forms.is_empty() && but_for_null(forms).is_none();
+    !is_plain(schema) && ["oneOf", "anyOf"].into_iter().filter_map(forms).any(is_shown)
 }
 
 /// The only form beside null: that it may be null is said in words.
@@ -134,7 +143,7 @@ fn forms(schemas: &[Value], is_beside_fields: bool, links: &Links) -> Markup {
         @if is_beside_fields { p.lead { "And one of:" } }
         ul.forms {
             @for (nth, schema) in schemas.iter().enumerate() {
-                li {
+                li.short[is_plain(schema)] {
                     p {
                         (label(nth, schema, links))
                         @if !is_plain(schema) && !has_own_lines(schema) { " " (words::of(schema, links)) }

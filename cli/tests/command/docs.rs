@@ -35,3 +35,9 @@ fn a_page_of_one_service_has_its_name() {
     let said = typebus(&["docs", "nowhere.json"]).refused(3);
     assert!(said.contains("nowhere.json is not there"), "{said}");
 }
+
+#[test]
+fn the_readmes_picture_of_the_graph_is_of_the_webhooks_as_they_are() {
+    let picture = typebus(&["graph", "../examples/webhooks", "--format", "svg"]).fine();
+    golden("../../../examples/webhooks/pictures/graph.svg", &picture);
+}
