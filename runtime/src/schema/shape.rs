@@ -232,6 +232,3 @@ impl<'a> Shapes<'a> {
         union.shapes.is_empty() && !union.is_cut
     }
 }
-
-#[cfg(test)]
-mod tests;
