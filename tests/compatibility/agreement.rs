@@ -12,7 +12,7 @@ use crate::seeded;
 #[test]
 fn an_independent_validator_agrees() {
     let (valid, invalid) = (Cell::new(0_u32), Cell::new(0_u32));
-    let mut runner = proptest::test_runner::TestRunner::new(seeded::config(2_000));
+    let mut runner = proptest::test_runner::TestRunner::new(seeded::config(1_000));
     let agrees = runner.run(&any::<u64>(), |seed| {
         let mut make = Make(Rng::with_seed(seed));
         let schema = make.document();
@@ -31,7 +31,7 @@ fn an_independent_validator_agrees() {
     }
     // Neither says always the same.
     let (valid, invalid) = (valid.get(), invalid.get());
-    assert!(valid > 1_000 && invalid > 1_000, "{valid} valid, {invalid} invalid");
+    assert!(valid > 500 && invalid > 500, "{valid} valid, {invalid} invalid");
 }
 
 /// Schemas and values, from small vocabularies, so that they often meet.

@@ -12,7 +12,7 @@ use crate::seeded;
 #[test]
 fn what_is_let_pass_is_read() {
     let (passed, broken, seen) = (Cell::new(0_u32), Cell::new(0_u32), Cell::new(0_u32));
-    let mut runner = proptest::test_runner::TestRunner::new(seeded::config(3_000));
+    let mut runner = proptest::test_runner::TestRunner::new(seeded::config(1_000));
     let result = runner.run(&any::<u64>(), |seed| {
         let mut rng = Rng::with_seed(seed);
         let old = Type::random(&mut rng, 3);
@@ -48,7 +48,7 @@ fn what_is_let_pass_is_read() {
     println!("{passed} passed, {broken} broken, {seen} of them seen to be");
     // It neither lets everything pass nor nothing, and what it refuses mostly shows in a few messages.
     assert!(
-        passed > 500 && broken > 500 && seen * 3 > broken * 2,
+        passed > 300 && broken > 300 && seen * 3 > broken * 2,
         "{passed} passed, {broken} broken, {seen} seen"
     );
 }

@@ -147,7 +147,7 @@ struct Tree {
 fn whatever_is_written_is_valid() {
     let schema = <Json as Codec<Rich>>::schema().unwrap();
     let independent = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-    proptest!(seeded::config(500), |(event in rich())| {
+    proptest!(seeded::config(200), |(event in rich())| {
         let mut bytes = Vec::new();
         <Json as Codec<Rich>>::encode(&event, &mut bytes).unwrap();
         let message: Value = serde_json::from_slice(&bytes).unwrap();
