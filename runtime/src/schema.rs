@@ -1,4 +1,23 @@
 //! JSON Schemas of events, draft 2020-12: what a change of one means to those who write and those who read.
+//!
+//! ```
+//! use serde_json::json;
+//! use typebus::schema::{compare, validate};
+//!
+//! let old = json!({ "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"] });
+//! let mut new = old.clone();
+//! new["properties"]["note"] = json!({ "type": "string" });
+//! let added = &compare(&old, &new)[0];
+//! assert_eq!((added.place.as_str(), added.what.as_str()), ("/note", "the field `note` is new"));
+//! assert_eq!((&added.breaks_writers, &added.breaks_readers), (&None, &None));
+//!
+//! new["required"] = json!(["id", "note"]);
+//! let why = compare(&old, &new)[0].breaks_writers.clone().unwrap();
+//! assert_eq!(why, "the old type never writes `note`, which the new type requires");
+//! assert_eq!(validate(&new, &json!({ "id": "o-1" }))[0].why, "the required field `note` is missing");
+//! ```
+//!
+#![doc = include_str!("docs/compatibility.md")]
 
 mod compare;
 mod differs;
@@ -36,7 +55,10 @@ pub struct Invalid {
     pub why: String,
 }
 
-/// Every difference between two schemas of one event, and whom it breaks.
+/// Every difference between two schemas of one event, and whom it breaks: one change for each place, sorted by place.
+/// [The page](self) says how that is decided.
+///
+/// How a schema is written is no difference, nor are titles, descriptions, defaults and examples.
 #[must_use]
 pub fn compare(old: &Value, new: &Value) -> Vec<Change> {
     compare::compare(old, new)

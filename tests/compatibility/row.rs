@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use typebus::{Codec, Json};
+use typebus::{Codec, Json, UpcastFrom};
 
 /// A change.
 #[derive(Debug)]
@@ -61,6 +61,20 @@ impl Side {
                 <Json as Codec<T>>::decode(bytes).map(drop).map_err(|error| error.to_string())
             }),
         }
+    }
+
+    /// Values of `New`, a version that is made from `Old`, too.
+    pub(crate) fn upcasting<Old, New>(values: &[Value]) -> Self
+    where
+        Old: DeserializeOwned + Serialize + JsonSchema,
+        New: DeserializeOwned + Serialize + JsonSchema + UpcastFrom<Old> + 'static,
+    {
+        let mut side = Self::of::<New>(values);
+        side.decode = Decode::Serde(|bytes| {
+            let older = |_| <Json as Codec<Old>>::decode(bytes).map(New::upcast_from);
+            <Json as Codec<New>>::decode(bytes).or_else(older).map(drop).map_err(|error| error.to_string())
+        });
+        side
     }
 
     /// Messages without a Rust type.

@@ -8,7 +8,7 @@ mod numbers;
 mod schemas;
 mod texts;
 
-use crate::row::Row;
+use crate::{row::Row, upcast};
 
 /// The rows of each heading.
 pub(crate) fn by_heading() -> Vec<(&'static str, Vec<Row>)> {
@@ -19,6 +19,7 @@ pub(crate) fn by_heading() -> Vec<(&'static str, Vec<Row>)> {
         ("Enums", enums::rows()),
         ("Lists, tuples and maps", lists::rows()),
         ("Nested types", nested::rows()),
+        ("Versions", upcast::rows()),
         ("Schemas without a Rust type", schemas::rows()),
     ]
 }

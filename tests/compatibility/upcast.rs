@@ -2,7 +2,22 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use typebus::{Codec, Json, UpcastFrom, schema::compare};
+
+use crate::row::{Row, Side, Verdict};
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![Row {
+        change: "whatever is changed in a new `version` that `upcasts(..)` from the old one",
+        writers: Verdict::Strict(
+            "it is another kind of event: the old type decodes what it wrote, and `From` makes the new one",
+        ),
+        readers: Verdict::Breaks,
+        old: Side::of::<Old>(&[json!({ "total": 7 })]),
+        new: Side::upcasting::<Old, New>(&[json!({ "amount": 7.0, "currency": "EUR" })]),
+    }]
+}
 
 /// `order.placed.v1`
 #[derive(Serialize, Deserialize, JsonSchema)]

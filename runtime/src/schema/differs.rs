@@ -7,6 +7,7 @@ use super::{
     document::Place,
     shape::{Kind, Label, Labels, Object, Part, Shape, Shapes},
     validate::list,
+    words::alike,
 };
 
 /// A difference.
@@ -139,7 +140,9 @@ impl<'o, 'n> Differing<'_, 'o, 'n> {
             _ => {}
         }
         let only = |one: &[(&str, &Value)], other: &[(&str, &Value)]| -> Vec<String> {
-            let own = one.iter().filter(|own| !other.iter().any(|other| other == *own));
+            let is_like =
+                |own: &(&str, &Value), other: &(&str, &Value)| own.0 == other.0 && alike(own.1, other.1);
+            let own = one.iter().filter(|own| !other.iter().any(|other| is_like(own, other)));
             own.map(|(name, _)| format!("`{name}`")).collect()
         };
         let mut others = only(&old.opaque, &new.opaque);

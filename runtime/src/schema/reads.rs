@@ -46,6 +46,7 @@ pub(super) fn unread(
         reader: reader.1,
         known: HashMap::new(),
         trail: Vec::new(),
+        refused: Vec::new(),
         choices: HashMap::new(),
         failures: Vec::new(),
         variant: Vec::new(),
@@ -61,10 +62,12 @@ struct Reading<'s, 'w, 'r> {
     reads: &'s mut Shapes<'r>,
     writer: &'static str,
     reader: &'static str,
-    known: HashMap<(Part<'w>, Part<'r>), State>,
+    known: HashMap<Pair<'w, 'r>, State>,
     /// Which pairs were found to be read, in the order in which they were: what was found on an assumption that turns
     /// out to be wrong is forgotten.
-    trail: Vec<(Part<'w>, Part<'r>)>,
+    trail: Vec<Pair<'w, 'r>>,
+    /// Which pairs were found not to be read, as long as that is told.
+    refused: Vec<Pair<'w, 'r>>,
     /// Which lists of alternatives are the same on both sides.
     choices: HashMap<(*const Vec<Value>, *const Vec<Value>), bool>,
     failures: Vec<Failure>,
@@ -80,6 +83,15 @@ enum State {
     Read,
     /// Not read, and what is told of it where it stands again.
     Unread(String),
+}
+
+type Pair<'w, 'r> = (Part<'w>, Part<'r>);
+
+/// What is wrong if one alternative is the one that is meant.
+struct Trial<'w, 'r> {
+    index: usize,
+    failures: Vec<Failure>,
+    refused: Vec<Pair<'w, 'r>>,
 }
 
 /// What may be read at a place.
@@ -132,6 +144,7 @@ impl<'w, 'r> Reading<'_, 'w, 'r> {
                 _ if here.is_empty() => "it is not always read, as the whole is not".to_owned(),
                 _ => format!("it is not always read, as at {here}"),
             };
+            self.refused.push(pair.clone());
             self.known.insert(pair, State::Unread(again));
         }
         is_read
@@ -142,7 +155,7 @@ impl<'w, 'r> Reading<'_, 'w, 'r> {
         if written.is_cut || read.is_cut {
             return self.fail(
                 place,
-                "it has too many alternatives to be compared, so that it counts as not read".to_owned(),
+                "it has too many alternatives to be compared, or a reference that leads nowhere, so that it counts as not read".to_owned(),
             );
         }
         let (written_labels, read_labels) = (&written.labels, &read.labels);
@@ -187,17 +200,19 @@ impl<'w, 'r> Reading<'_, 'w, 'r> {
         let (shape, label) = shape;
         let others = (0..read.union.shapes.len()).filter(|index| Some(*index) != read.like);
         let candidates: Vec<_> = read.like.into_iter().chain(others).collect();
-        let mut told = Vec::new();
+        let mut told: Vec<Trial<'w, 'r>> = Vec::new();
         for index in candidates {
             let candidate = &read.union.shapes[index];
             if !self.is_comparable(shape, candidate) || is_other_variant(label, &read.labels.0[index]) {
                 continue;
             }
-            let before = self.failures.len();
+            let (failed, refused) = (self.failures.len(), self.refused.len());
             if self.shape(shape, candidate, place) {
-                return self.is_only_choice(shape, &read.union, index, place);
+                self.forget(told);
+                return self.is_only_choice(shape, read.union, index, place);
             }
-            told.push((index, self.failures.split_off(before)));
+            let (failures, refused) = (self.failures.split_off(failed), self.refused.split_off(refused));
+            told.push(Trial { index, failures, refused });
         }
         let both = [Value::Bool(false), Value::Bool(true)];
         let is_read =
@@ -207,12 +222,21 @@ impl<'w, 'r> Reading<'_, 'w, 'r> {
         }
         // What a variant lacks to be another one is of no use to anybody.
         let is_variant = matches!(label, Label::With(_) | Label::Nth(_));
-        let meant = told.iter().position(|(index, _)| Some(*index) == read.like);
-        match meant.or((told.len() == 1 && !is_variant).then_some(0)) {
-            Some(meant) => self.failures.extend(told.swap_remove(meant).1),
-            None => return false,
-        }
+        let meant = told.iter().position(|trial| Some(trial.index) == read.like);
+        let meant =
+            meant.or((told.len() == 1 && !is_variant).then_some(0)).map(|meant| told.swap_remove(meant));
+        self.forget(told);
+        let Some(meant) = meant else { return false };
+        self.failures.extend(meant.failures);
+        self.refused.extend(meant.refused);
         true
+    }
+
+    /// What was found in vain is told nowhere, so that nothing may refer to it.
+    fn forget(&mut self, trials: Vec<Trial<'w, 'r>>) {
+        for pair in trials.into_iter().flat_map(|trial| trial.refused) {
+            self.known.remove(&pair);
+        }
     }
 
     /// Whether one may be read as the other at all.

@@ -95,7 +95,7 @@ impl Hash for Part<'_> {
 pub(super) struct Union<'a> {
     pub(super) shapes: Vec<Shape<'a>>,
     pub(super) labels: Labels,
-    /// There are so many alternatives that nobody has looked at them all.
+    /// There are so many alternatives that nobody has looked at them all, or a reference leads nowhere.
     pub(super) is_cut: bool,
 }
 
@@ -232,6 +232,3 @@ impl<'a> Shapes<'a> {
         union.shapes.is_empty() && !union.is_cut
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -190,6 +190,47 @@ fn what_is_held_twice_is_compared_once() {
 }
 
 #[test]
+fn what_is_endless_is_not_followed_for_ever() {
+    let changes = changes(&chain(1_000, "integer"), &chain(1_000, "number"));
+    assert!(changes.iter().any(|change| change.contains("it is too large to be compared")), "{changes:?}");
+    let mut defs: serde_json::Map<_, _> = (0..10_000)
+        .map(|index| {
+            (format!("D{index}"), json!({ "allOf": [{ "$ref": format!("#/$defs/D{}", index + 1) }] }))
+        })
+        .collect();
+    defs.insert("D10000".to_owned(), json!({ "type": "null" }));
+    let nested = json!({ "$ref": "#/$defs/D0", "$defs": defs });
+    assert!(compare(&nested, &json!({ "type": "null" }))[0].breaks_writers.is_some());
+    let nowhere = json!({ "$ref": "#/$defs/Nowhere" });
+    for (old, new) in [(&nowhere, &json!({ "type": "null" })), (&json!({ "type": "null" }), &nowhere)] {
+        let change = &compare(old, new)[0];
+        assert!(change.breaks_writers.is_some() && change.breaks_readers.is_some(), "{change:?}");
+    }
+}
+
+#[test]
+fn what_another_alternative_reads_is_told_nowhere() {
+    let text = |max: u32| json!({ "type": "object", "properties": { "at": { "$ref": "#/$defs/At" } }, "required": ["at"], "maxProperties": max });
+    let of = |size: &str, alternatives: Value| {
+        json!({
+            "$defs": { "At": { "type": "object", "properties": { "size": { "type": size } }, "required": ["size"] } },
+            "type": "object",
+            "properties": { "a": { "anyOf": alternatives }, "b": { "$ref": "#/$defs/At" } },
+        })
+    };
+    let old = of("number", json!([text(1)]));
+    let new = of("integer", json!([text(1), { "type": "object" }]));
+    let changes = changes(&old, &new);
+    assert!(
+        changes
+            .iter()
+            .any(|change| change
+                .contains("/b/size: it was a number, and is an integer < it may have a fraction")),
+        "{changes:#?}"
+    );
+}
+
+#[test]
 fn two_hundred_events_take_no_time() {
     let event = |index: usize, size: &str| {
         let line = order(

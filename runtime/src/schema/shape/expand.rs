@@ -32,6 +32,9 @@ const OPAQUE: [&str; 12] = [
     "dependentSchemas",
 ];
 
+/// Nor what lies deeper in references and alternatives of the same value.
+const DEEPEST: usize = 64;
+
 type Keywords = Map<String, Value>;
 
 pub(super) fn expand<'a>(document: Document<'a>, part: &Part<'a>) -> Union<'a> {
@@ -65,11 +68,20 @@ impl<'a> Expansion<'a> {
         if self.following.iter().any(|other| std::ptr::eq(*other, schema)) {
             return anything();
         }
+        if self.following.len() == DEEPEST {
+            self.is_cut = true;
+            return Vec::new();
+        }
         self.following.push(schema);
         let mut shapes = self.own(schema, keywords);
         if let Some(meant) = keywords.get("$ref").and_then(Value::as_str) {
-            // What cannot be resolved allows nothing that anybody knows of.
-            let more = self.document.resolve(meant).map_or_else(Vec::new, |meant| self.schema(meant));
+            let more = match self.document.resolve(meant) {
+                Some(meant) => self.schema(meant),
+                None => {
+                    self.is_cut = true;
+                    Vec::new()
+                }
+            };
             shapes = self.both(shapes, more);
         }
         for part in list(keywords, "allOf") {
