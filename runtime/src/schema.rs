@@ -64,6 +64,11 @@ pub fn compare(old: &Value, new: &Value) -> Vec<Change> {
     compare::compare(old, new)
 }
 
+/// Where, and why, some message of a writer is not read by a reader with a schema of its own, sorted by place.
+pub(crate) fn unread(written: &Value, read: &Value) -> Vec<(String, String)> {
+    compare::between(written, read)
+}
+
 /// Every place where a value is not what a schema says.
 ///
 /// All of draft 2020-12 that schemas of Rust types use is looked at: types, `enum` and `const`, the bounds of numbers,

@@ -40,6 +40,22 @@ pub(super) fn compare(old: &Value, new: &Value) -> Vec<Change> {
     changes.collect()
 }
 
+/// Where, and why, some message of a writer is not read by a reader of another schema: one reason for each place.
+pub(super) fn between(written: &Value, read: &Value) -> Vec<(String, String)> {
+    if written == read {
+        return Vec::new();
+    }
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (written, read) = (&mut Shapes::new(written), &mut Shapes::new(read));
+    for failure in unread((written, "the writer"), (read, "the reader")) {
+        let texts = places.entry(failure.place).or_default();
+        if !texts.contains(&failure.why) {
+            texts.push(failure.why);
+        }
+    }
+    places.into_iter().map(|(place, texts)| (place, texts.join("; "))).collect()
+}
+
 fn joined(texts: Vec<String>) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("; "))
 }

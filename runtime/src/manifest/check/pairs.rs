@@ -204,14 +204,6 @@ fn same_kind(
 
 /// Why a type does not read what another wrote.
 fn unread(written: &serde_json::Value, read: &serde_json::Value) -> Vec<String> {
-    if written == read {
-        return Vec::new();
-    }
-    let changes = schema::compare(written, read).into_iter();
-    changes
-        .filter_map(|change| {
-            let why = change.breaks_writers?;
-            Some(if change.place.is_empty() { why } else { format!("{}: {why}", change.place) })
-        })
-        .collect()
+    let all = schema::unread(written, read).into_iter();
+    all.map(|(place, why)| if place.is_empty() { why } else { format!("{place}: {why}") }).collect()
 }
