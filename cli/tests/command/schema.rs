@@ -70,7 +70,7 @@ fn somebody_elses_validator_takes_each_and_its_examples() {
         }
     }
     // So many are there; a walk that finds none shows nothing.
-    assert!(schemas > 20 && tried >= 2, "{schemas} schemas, {tried} examples");
+    assert!(schemas > 20 && tried >= 5, "{schemas} schemas, {tried} examples");
 }
 
 #[test]
