@@ -29,7 +29,7 @@ struct Rich {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<u8>,
     #[serde(skip)]
-    seen: bool,
+    _seen: bool,
     enums: Enums,
     lists: Lists,
     tree: Tree,
@@ -299,7 +299,7 @@ fn rich() -> impl Strategy<Value = Rich> {
                 remark,
                 tags,
                 hint,
-                seen,
+                _seen: seen,
                 enums,
                 lists,
                 tree,

@@ -53,7 +53,7 @@ fn come_and_go() -> Vec<Row> {
         row! {
             "a field with `#[serde(skip)]` is added": Reads, Reads;
             { struct Order { id: String } } = [{ "id": "o-1" }];
-            { struct Order { id: String, #[serde(skip)] seen: bool } } = [{ "id": "o-1" }];
+            { struct Order { id: String, #[serde(skip)] _seen: bool } } = [{ "id": "o-1" }];
         },
         row! {
             "the type of a field becomes another: `String`, `bool`": Breaks, Breaks;
