@@ -208,7 +208,7 @@ impl<'o, 'n> Differing<'_, 'o, 'n> {
         match (is_closed, old, new) {
             ((false, true), ..) => self.tell(place, "fields that are not known are refused now".to_owned()),
             ((true, false), _, None) => {
-                self.tell(place, "fields that are not known are no longer refused".to_owned())
+                self.tell(place, "fields that are not known are no longer refused".to_owned());
             }
             ((false, false), Some(old), Some(new)) => self.part(old, new, place.any()),
             (_, None, Some(_)) | ((true, false), _, Some(_)) => {

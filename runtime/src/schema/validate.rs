@@ -63,7 +63,7 @@ impl<'a> Check<'a> {
     fn value(&mut self, schema: &'a Value, instance: &Value, place: Place<'_>) {
         match schema {
             Value::Bool(false) => {
-                self.wrong(place, Kind::Shape, format!("nothing may stand here, found {}", short(instance)))
+                self.wrong(place, Kind::Shape, format!("nothing may stand here, found {}", short(instance)));
             }
             Value::Object(_) if self.depth == DEEPEST => {
                 self.wrong(place, Kind::Other, format!("it is nested deeper than {DEEPEST} levels"));
