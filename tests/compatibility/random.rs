@@ -62,13 +62,13 @@ enum Type {
     Uuid,
     Integer(&'static str, i64, i64),
     Float,
-    Option(Box<Type>),
-    List(Box<Type>),
-    Pair(Box<Type>, Box<Type>),
-    Map(Box<Type>),
+    Option(Box<Self>),
+    List(Box<Self>),
+    Pair(Box<Self>, Box<Self>),
+    Map(Box<Self>),
     Units(Vec<&'static str>),
     /// Named by a field of the object.
-    External(Vec<(&'static str, Type)>),
+    External(Vec<(&'static str, Self)>),
     /// Named by a value beside the fields.
     Internal(Vec<(&'static str, Vec<Field>)>),
     Struct(Vec<Field>, bool),
@@ -207,9 +207,9 @@ impl Type {
             Self::Option(of) | Self::List(of) | Self::Map(of) if !is_here => of.change(rng),
             Self::Pair(one, other) if !is_here => {
                 if rng.bool() {
-                    one.change(rng)
+                    one.change(rng);
                 } else {
-                    other.change(rng)
+                    other.change(rng);
                 }
             }
             Self::External(variants) if !is_here => {
@@ -226,7 +226,7 @@ impl Type {
             Self::Internal(variants) if variants.len() > 1 => drop(variants.remove(0)),
             Self::Units(names) => *names = self::names(rng),
             Self::Integer(..) => {
-                *self = [Self::Float, Self::Integer("int64", i64::MIN, i64::MAX)][rng.usize(..2)].clone()
+                *self = [Self::Float, Self::Integer("int64", i64::MIN, i64::MAX)][rng.usize(..2)].clone();
             }
             Self::Option(of) => *self = (**of).clone(),
             other => *other = Self::Option(Box::new(other.clone())),

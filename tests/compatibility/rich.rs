@@ -139,8 +139,8 @@ struct Lists {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Tree {
     name: String,
-    below: Vec<Tree>,
-    next: Option<Box<Tree>>,
+    below: Vec<Self>,
+    next: Option<Box<Self>>,
 }
 
 #[test]

@@ -44,15 +44,15 @@ fn structs() -> Vec<Row> {
         },
         row! {
             "a type that holds itself gets an optional field": Reads, Reads;
-            { struct Order { id: u8, parts: Vec<Order> } } = [{ "id": 1, "parts": [{ "id": 2, "parts": [] }] }];
+            { struct Order { id: u8, parts: Vec<Self> } } = [{ "id": 1, "parts": [{ "id": 2, "parts": [] }] }];
             {
-                struct Order { id: u8, parts: Vec<Order>, next: Option<Box<Order>> }
+                struct Order { id: u8, parts: Vec<Self>, next: Option<Box<Self>> }
             } = [{ "id": 1, "parts": [], "next": { "id": 2, "parts": [], "next": null } }];
         },
         row! {
             "a field of a type that holds itself gets wider": Reads, Breaks;
-            { struct Order { id: u8, parts: Vec<Order> } } = [{ "id": 1, "parts": [{ "id": 2, "parts": [] }] }];
-            { struct Order { id: u16, parts: Vec<Order> } } = [{ "id": 1, "parts": [{ "id": 256, "parts": [] }] }];
+            { struct Order { id: u8, parts: Vec<Self> } } = [{ "id": 1, "parts": [{ "id": 2, "parts": [] }] }];
+            { struct Order { id: u16, parts: Vec<Self> } } = [{ "id": 1, "parts": [{ "id": 256, "parts": [] }] }];
         },
         row! {
             "a value goes into a `Box`": Reads, Reads;
