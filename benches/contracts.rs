@@ -4,6 +4,7 @@
 //! them has another type, so that nothing is told by being equal.
 
 use std::{
+    io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ const EVENTS: usize = 200;
 const ROUNDS: usize = 21;
 const BOUND: Duration = Duration::from_millis(100);
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let (writer, reader) = (writer(), reader());
     let text = writer.to_string();
     let all = [writer.clone(), reader.clone()];
@@ -32,12 +33,17 @@ fn main() -> ExitCode {
         ),
         ("a service and its next state are compared", time(|| writer.diff(&all[1]).len() > EVENTS)),
     ];
-    println!("{EVENTS} events, {} kB of manifest, {ROUNDS} rounds each, bound {BOUND:?}", text.len() / 1024);
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{EVENTS} events, {} kB of manifest, {ROUNDS} rounds each, bound {BOUND:?}",
+        text.len() / 1024
+    )?;
     for (what, [median, most]) in rows {
-        println!("{what}: {median:.1?} (at most {most:.1?})");
+        writeln!(out, "{what}: {median:.1?} (at most {most:.1?})")?;
     }
     let slow = rows.iter().any(|(_, [median, _])| *median > BOUND);
-    if slow { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    Ok(if slow { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The median, and the longest.

@@ -193,7 +193,11 @@ fn a_contract_is_kept_beside_the_code() {
     assert_ne!(first, second);
 
     // A field of another name breaks whoever has the old messages, and whoever reads the new ones by the old type.
-    workspace.edit(EVENTS, "pub total_cents: u64,", "#[serde(rename = \"cents\")]\n    pub total_cents: u64,");
+    workspace.edit(
+        EVENTS,
+        "pub total_cents: u64,",
+        "#[serde(rename = \"cents\")]\n    pub total_cents: u64,",
+    );
     let refused = [
         "older messages or older readers would not survive this",
         "order.placed.v1",
