@@ -22,6 +22,8 @@ async fn refresh(_: Placed) {}
 async fn audit(_: AnyEvent) {}
 
 service! { Everything = "everything" { handles: [charge, refund, refresh, audit], publishes: [Placed, Shipped] } }
+// No pattern of it would miss a topic under another name.
+service! { Till = "till" { handles: [charge, refund], publishes: [Shipped] } }
 service! { Nothing = "nothing" { } }
 
 /// What `S` has provisioned when it connects, and by its manifest, but for what is an instance's own.
@@ -39,15 +41,18 @@ async fn both<S: Service + StateOf<NoState>>(config: &Config) -> [Plan; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn a_manifest_needs_what_its_service_needs() {
-    let text = "prefix = \"staging\"\n[tuning]\nheld = 7\n[rename]\n\"shop.parcels\" = \"Parcels_v1\"\n";
-    let configured = Config::from_toml(text).unwrap();
     let [by_types, by_manifest] = both::<Nothing>(&Config::new()).await;
     assert_eq!(by_types, by_manifest);
-    for config in [Config::new(), configured] {
-        let [by_types, by_manifest] = both::<Everything>(&config).await;
+    let text = "prefix = \"staging\"\n[tuning]\nheld = 7\n";
+    for text in ["", text] {
+        let [by_types, by_manifest] = both::<Everything>(&Config::from_toml(text).unwrap()).await;
         assert_eq!(by_types, by_manifest);
         assert_eq!(by_types.subscriptions.len(), 4, "{by_types:?}");
     }
+    let text = format!("{text}[rename]\n\"shop.parcels\" = \"Parcels_v1\"\n");
+    let [by_types, by_manifest] = both::<Till>(&Config::from_toml(&text).unwrap()).await;
+    assert_eq!(by_types, by_manifest);
+    assert!(by_types.publishes.iter().any(|topic| **topic == *"staging.Parcels_v1"), "{by_types:?}");
 }
 
 #[test]
