@@ -170,7 +170,7 @@ async fn audit(event: AnyEvent, metadata: Metadata, log: State<Log>) {
     log.add(&metadata, Some(event.payload()));
 }
 
-service! { pub(crate) Shop = "shop" { handles: [place, cancel, pay, pack, send, quote, audit], state: [Log] } }
+service! { pub(crate) Shop = "shop" { handles: [place, cancel, pay, pack, send, quote, audit], state: [Log], manifest: none } }
 
 /// What became of a message.
 #[derive(Debug, Clone)]

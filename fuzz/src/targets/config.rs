@@ -31,7 +31,7 @@ async fn collect(payments: Batch<Paid>) {
     assert!(payments.iter().len() > 0);
 }
 
-service! { Till = "till" { handles: [charge, collect], publishes: [Placed, Paid] } }
+service! { Till = "till" { handles: [charge, collect], publishes: [Placed, Paid], manifest: none } }
 
 pub(super) const URLS: &[&str] = &[
     "memory:",

@@ -33,7 +33,7 @@ pub(super) const WORDS: &[&str] = &[
     "\"\"",
 ];
 
-service! { Prepares = "prepares" { publishes: [GetQuote] } }
+service! { Prepares = "prepares" { publishes: [GetQuote], manifest: none } }
 
 /// What [`Prepared::from_bytes`] reads: it is what it says, or an error; and what it is can be sent, or not, as one is told.
 pub fn prepared(input: &[u8]) {

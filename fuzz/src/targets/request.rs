@@ -57,7 +57,7 @@ async fn spy(event: AnyEvent, asked: State<Asked>) {
 
 struct Asked(tokio::sync::mpsc::UnboundedSender<(String, String)>);
 
-service! { Asker = "asker" { handles: [spy], publishes: [GetQuote], state: [Asked] } }
+service! { Asker = "asker" { handles: [spy], publishes: [GetQuote], state: [Asked], manifest: none } }
 
 /// A reply, as a [`Letter`] that answers the call in flight: the call ends, and the next one is answered.
 pub fn reply(input: &[u8]) {

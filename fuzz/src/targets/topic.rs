@@ -56,7 +56,7 @@ async fn exact(event: AnyEvent, heard: State<Heard>) {
     hear(&heard, "exact", &event);
 }
 
-service! { Ears = "ears" { handles: [one, rest, between, all, exact], state: [Heard] } }
+service! { Ears = "ears" { handles: [one, rest, between, all, exact], state: [Heard], manifest: none } }
 
 const GROUPS: [(&str, &str); 5] = [
     ("one", "shop.*"),
