@@ -173,11 +173,16 @@ fn test_brokers(shell: &Shell, supply: &mut Supply) -> Result<Tests> {
     if supply.brokers().contains(&Broker::Kafka) {
         typebus_servers::kafka_build()?;
     }
-    let is_all = Broker::ALL.iter().all(|broker| supply.brokers().contains(broker));
-    let features = if is_all { "servers".to_owned() } else { names.join(",") };
+    // Each broker's own tests have its name: of the library, and of the command.
+    let packages = ["typebus-tests", "typebus-cli"];
+    let features: Vec<_> = packages
+        .iter()
+        .flat_map(|package| names.iter().map(move |name| format!("{package}/{name}")))
+        .collect();
+    let features = features.join(",");
     let test = |args: &[&str]| {
-        let test =
-            shell.cargo(["test", "-p", "typebus-tests", "--features", &features, "--test", "conformance"]);
+        let test = shell.cargo(["test"]).args(packages.iter().flat_map(|package| ["-p", package]));
+        let test = test.args(["--features", &features, "--test", "conformance"]);
         test.args(names.iter().flat_map(|name| ["--test", name])).args(args.iter().copied())
     };
     // Servers that wait for a compiler are in its way.
