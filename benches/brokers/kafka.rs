@@ -112,6 +112,11 @@ fn headers(id: &str) -> OwnedHeaders {
 }
 
 impl Raw for Program {
+    /// Both sides linger for a load, and neither does for latency.
+    fn load_url(&self, url: &str) -> String {
+        format!("{}?linger=5ms", url.trim_end_matches('/'))
+    }
+
     fn run(&self, size: Size) -> Took {
         let topic = self.topic();
         let (producer, flying) = self.producer("5");

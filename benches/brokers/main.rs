@@ -45,6 +45,10 @@ struct Took {
 
 /// A hand-written program.
 trait Raw {
+    /// The broker as our side reaches it for a load, with what this program sets for one.
+    fn load_url(&self, url: &str) -> String {
+        url.to_owned()
+    }
     /// Publishes a load on a topic of its own and consumes it.
     fn run(&self, size: Size) -> Took;
     /// Publishes 500 orders a second, one by one, and consumes them meanwhile; the time from one to the other for each.
@@ -84,7 +88,7 @@ fn compare(broker: &str, url: &str, raw: &dyn Raw, size: Size) {
     let (mut theirs, mut mine) = (Duration::ZERO, Duration::ZERO);
     for round in 0..=size.rounds {
         let base = raw.run(size);
-        let ours = ours::run(url, size);
+        let ours = ours::run(&raw.load_url(url), size);
         // The first round warms up.
         if round > 0 {
             publish.push(base.publish, ours.publish);

@@ -7,10 +7,10 @@ use std::{
 
 use futures_util::{StreamExt as _, future::join_all};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties,
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, LongString},
 };
@@ -22,6 +22,7 @@ pub(crate) struct Program {
     url: String,
 }
 
+const EXCHANGE: &str = "raw";
 /// As many as the fastest programs acknowledge at once.
 const ACKS: u64 = 50;
 /// As many as are polled together.
@@ -38,13 +39,19 @@ impl Program {
         (connection, channel)
     }
 
-    /// A quorum queue; the default exchange leads to it.
+    /// A quorum queue, to which a topic exchange leads: any number of them may want the same.
     async fn queue(&self, channel: &Channel) -> String {
         let queue = format!("raw.{}", unique());
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from("quorum")));
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(queue.as_str().into(), options, arguments).await.unwrap();
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let topics = ExchangeKind::Topic;
+        channel.exchange_declare(EXCHANGE.into(), topics, options, FieldTable::default()).await.unwrap();
+        let (name, key) = (queue.as_str().into(), queue.as_str().into());
+        let options = QueueBindOptions::default();
+        channel.queue_bind(name, EXCHANGE.into(), key, options, FieldTable::default()).await.unwrap();
         queue
     }
 }
@@ -84,7 +91,13 @@ impl Raw for Program {
                 let payloads: Vec<_> = many.iter().map(|order| serde_json::to_vec(order).unwrap()).collect();
                 let publishes = many.iter().zip(&payloads).map(|(order, payload)| {
                     let properties = properties(&order.order_id);
-                    channel.basic_publish("".into(), queue.as_str().into(), options, payload, properties)
+                    channel.basic_publish(
+                        EXCHANGE.into(),
+                        queue.as_str().into(),
+                        options,
+                        payload,
+                        properties,
+                    )
                 });
                 for confirm in join_all(publishes).await {
                     window.push_back(confirm.unwrap());
@@ -152,7 +165,7 @@ impl Raw for Program {
                     let payload = ours::now().to_string();
                     let properties = properties("k");
                     let publish = channel.basic_publish(
-                        "".into(),
+                        EXCHANGE.into(),
                         queue.as_str().into(),
                         options,
                         payload.as_bytes(),

@@ -40,7 +40,9 @@ pub(crate) fn typebus_in(args: &[&str], vars: &[(&str, &str)]) -> Ended {
 fn run(args: &[&str], vars: &[(&str, &str)], input: &str) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_typebus"));
     command.args(args).current_dir(home()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
-    command.env_remove("TYPEBUS_URL").envs(vars.iter().copied());
+    let ours = env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TYPEBUS_"));
+    ours.for_each(|(name, _)| _ = command.env_remove(name));
+    command.envs(vars.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

@@ -132,7 +132,9 @@ impl Kafka {
         let mut config = self.any_consumer();
         let limits = subscription.limits;
         config.set("group.id", group);
-        config.set("queued.min.messages", limits.held.clamp(1_000, 100_000).to_string());
+        // Of each partition. The client leaves one that has as many alone for a while, so that few would be too few; what
+        // they may take is said in bytes.
+        config.set("queued.min.messages", limits.held.saturating_mul(10).clamp(10_000, 100_000).to_string());
         config.set("queued.max.messages.kbytes", (limits.held_bytes / 2048).clamp(1_024, 65_536).to_string());
         config.set("max.poll.interval.ms", millis(self.max_poll));
         if topic::is_pattern(&subscription.filter) || subscription.instance.is_none() {

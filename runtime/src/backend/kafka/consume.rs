@@ -43,11 +43,11 @@ impl Consumer for KafkaConsumer {
             return Poll::Ready(Err(closed("consume")));
         }
         let mut state = self.share.lock();
-        let before = state.buffered();
+        let before = state.load();
         if let Some(intake) = state.take(room, into) {
-            let emptied = before > 0 && state.buffered() <= before / 2;
+            let after = state.load();
             drop(state);
-            if emptied {
+            if self.share.has_emptied(before, after) {
                 self.share.bell.ring();
             }
             return Poll::Ready(Ok(intake));

@@ -90,6 +90,8 @@ use crate::{
 };
 
 const SYSTEM: &str = "kafka";
+/// The most messages that wait for one worker.
+const BUFFER: usize = 4_096;
 
 impl Kafka {
     /// Opens what these options say; nothing is contacted yet.
@@ -203,7 +205,9 @@ impl Backend for KafkaBackend {
                 None => None,
                 Some(_) => Some(self.starts_of(&group, subscription)?),
             };
-            let share = Arc::new(Share::new());
+            let limits = subscription.limits;
+            let most = (limits.held.saturating_mul(4).min(BUFFER), (limits.held_bytes / 4).max(1));
+            let share = Arc::new(Share::new(most));
             let (options, clock, it) = (self.options.clone(), self.clock.clone(), subscription.clone());
             let shared = share.clone();
             off("subscribe", move || start(&options, clock, &it, shared, starts.as_deref())).await?;
@@ -280,14 +284,12 @@ fn start(
         let context = committer.context();
         context.committer.run(&committer, |failure| context.fail_if_fatal(failure));
     })?;
-    let limits = subscription.limits;
     let poller = Poller {
         consumer,
         committing,
         share,
         clock,
         instance,
-        buffer: ((limits.held / 2).clamp(1, 4_096), (limits.held_bytes / 4).max(1)),
         builder: MessageBuilder::new(),
         topics: HashMap::new(),
         full: None,

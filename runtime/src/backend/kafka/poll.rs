@@ -41,8 +41,6 @@ pub(super) struct Poller {
     pub(super) clock: Arc<Clock>,
     /// Only for a subscription of one instance.
     pub(super) instance: Option<Instance>,
-    /// How much may wait for the worker.
-    pub(super) buffer: (usize, usize),
     pub(super) builder: MessageBuilder,
     pub(super) topics: HashMap<String, Topic>,
     /// Since when there is no room, and whether the client is paused for it.
@@ -111,9 +109,11 @@ impl Poller {
 
     /// Takes what the client has, as far as there is room; `false` if there was nothing.
     fn pull(&mut self) -> bool {
-        let (mut count, mut idle) = (0, 0);
+        let (mut count, mut bytes, mut idle) = (0, 0, 0);
+        // A client that is paused has nothing, and is polled for what else happens.
+        let room = if self.paused { (BATCH, usize::MAX) } else { self.share.room() };
         // An event that is not a message looks like nothing, so that it takes two to know.
-        while idle < 2 && count < BATCH && (self.paused || self.has_room(count)) {
+        while idle < 2 && count < BATCH.min(room.0) && bytes < room.1 {
             match self.consumer.poll(Duration::ZERO) {
                 None => idle += 1,
                 Some(Ok(message)) => {
@@ -136,6 +136,7 @@ impl Poller {
                         age: None,
                     };
                     let pulled = Pulled { age: age(&pulled.message, &message, &self.clock), ..pulled };
+                    bytes += pulled.message.size();
                     if let Some(pulled) = wire::addressed(pulled, self.instance.as_ref()) {
                         let queue = &self.consumer.context().pulled;
                         queue.lock().unwrap_or_else(PoisonError::into_inner).push(pulled);
@@ -151,14 +152,10 @@ impl Poller {
         count > 0
     }
 
-    fn has_room(&self, pulled: usize) -> bool {
-        let state = self.share.lock();
-        state.buffered() + pulled < self.buffer.0 && state.buffered_bytes < self.buffer.1
-    }
-
     /// Pauses the client where the worker takes nothing, so that it can be polled all the same.
     fn watch_room(&mut self) {
-        if self.has_room(0) {
+        let room = self.share.room();
+        if room.0 > 0 && room.1 > 0 {
             self.full = None;
             if std::mem::take(&mut self.paused) {
                 self.each_assigned("resume", |list| self.consumer.resume(list));

@@ -110,8 +110,17 @@ impl Watch {
             return;
         }
         let mut state = self.share.lock();
+        // What the client gives comes partition by partition.
+        let mut last = None;
         for Pulled { topic, name, partition, offset, message, age } in pulled.drain(..) {
-            let Some(number) = state.find(&topic, partition) else { continue };
+            let number = match last {
+                Some((ref of, at, number)) if at == partition && *of == topic => number,
+                _ => {
+                    let Some(number) = state.find(&topic, partition) else { continue };
+                    last = Some((topic.clone(), partition, number));
+                    number
+                }
+            };
             let Some(part) = state.part(number).filter(|part| part.stage == Stage::Ours) else { continue };
             part.fetched = offset + 1;
             state.push(Arrived { part: number, topic: name.unwrap_or(topic), offset, message, age });

@@ -19,6 +19,8 @@ pub(super) struct Share {
     pub(super) wakers: Wakers,
     /// Wakes the thread.
     pub(super) bell: Bell,
+    /// How much may wait for the worker: messages, and their bytes.
+    most: (usize, usize),
 }
 
 /// Wakes a thread, also one that is about to sleep.
@@ -46,7 +48,7 @@ pub(super) struct State {
     pub(super) parts: Vec<Part>,
     index: HashMap<String, HashMap<i32, u32>>,
     buffer: VecDeque<Arrived>,
-    pub(super) buffered_bytes: usize,
+    buffered_bytes: usize,
     news: VecDeque<Intake>,
     pub(super) fatal: Option<Error>,
     /// Settled since the last commit.
@@ -110,8 +112,20 @@ pub(super) struct Arrived {
 }
 
 impl Share {
-    pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), wakers: Wakers::default(), bell: Bell::default() }
+    pub(super) fn new(most: (usize, usize)) -> Self {
+        Self { state: Mutex::default(), wakers: Wakers::default(), bell: Bell::default(), most }
+    }
+
+    /// For how many more messages there is room, and for how many of their bytes.
+    pub(super) fn room(&self) -> (usize, usize) {
+        let (count, bytes) = self.lock().load();
+        (self.most.0.saturating_sub(count), self.most.1.saturating_sub(bytes))
+    }
+
+    /// Whether what waits for the worker has come down to half of what may: the thread that fills it is told then.
+    pub(super) const fn has_emptied(&self, before: (usize, usize), after: (usize, usize)) -> bool {
+        let (count, bytes) = (self.most.0 / 2, self.most.1 / 2);
+        (before.0 > count && after.0 <= count) || (before.1 > bytes && after.1 <= bytes)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,8 +161,9 @@ impl State {
         self.parts.get_mut(part as usize)
     }
 
-    pub(super) fn buffered(&self) -> usize {
-        self.buffer.len()
+    /// What waits for the worker: messages, and their bytes.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.buffer.len(), self.buffered_bytes)
     }
 
     pub(super) fn push(&mut self, arrived: Arrived) {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{Message as Wire, Subscriber};
+use async_nats::{Message as Wire, Subject, Subscriber};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -44,7 +44,7 @@ pub(super) enum Mode {
 /// A delivery that is not settled.
 pub(super) struct Held {
     /// Where it is acknowledged.
-    pub(super) reply: String,
+    pub(super) reply: Subject,
     pub(super) sequence: u64,
     pub(super) delivered: u64,
     pub(super) crashes: u32,
@@ -73,8 +73,10 @@ pub(super) struct Driver {
     pub(super) last: u64,
     pub(super) journal: Journal,
     /// Acknowledged, and not known to have arrived; in batches, each with one answer to come.
-    pub(super) unconfirmed: VecDeque<String>,
+    pub(super) unconfirmed: VecDeque<Subject>,
     pub(super) batches: VecDeque<usize>,
+    /// How many of the last of them are in no batch yet.
+    pub(super) unasked: usize,
     pub(super) outstanding: usize,
     pub(super) heard: Instant,
     pub(super) lease: Duration,
@@ -165,6 +167,7 @@ impl Driver {
             journal: Journal::default(),
             unconfirmed: VecDeque::new(),
             batches: VecDeque::new(),
+            unasked: 0,
             outstanding: 0,
             heard: now,
             lease: info.config.ack_wait.max(Duration::from_millis(30)),

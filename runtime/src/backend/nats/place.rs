@@ -16,14 +16,14 @@ impl Place {
     /// `$JS.ACK.stream.consumer.delivered.sequence.consumer sequence.time.pending`, or with a domain and an account
     /// before the stream.
     pub(super) fn read(reply: &str) -> Option<Self> {
-        let words: Vec<&str> = reply.split('.').collect();
-        let first = match words.len() {
+        let first = match reply.split('.').count() {
             9 => 4,
             11.. => 6,
             _ => return None,
         };
-        let number = |at: usize| words.get(first + at).and_then(|word| word.parse().ok());
-        Some(Self { delivered: number(0)?, sequence: number(1)?, stored: number(3)? })
+        let mut words = reply.split('.').skip(first);
+        let mut number = |skipped: usize| words.nth(skipped).and_then(|word| word.parse().ok());
+        Some(Self { delivered: number(0)?, sequence: number(0)?, stored: number(1)? })
     }
 
     pub(super) const fn of(sequence: u64) -> Self {

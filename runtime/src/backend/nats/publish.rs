@@ -85,6 +85,8 @@ pub(super) struct Publisher {
 const TICK: Duration = Duration::from_millis(50);
 /// How long a message waits that the server cannot take just now.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So many are sent at once, where more than that is on its way.
+const TURN: usize = 64;
 /// Confirmations and orders that are looked at in one go.
 const GO: usize = 256;
 
@@ -160,6 +162,9 @@ impl Publisher {
     async fn work(mut self, mut link: Link, inbox: &str, mut acks: Subscriber) {
         loop {
             match poll_fn(|cx| self.listen(cx, &mut link, &mut acks)).await {
+                // One command after the other costs the client more than many: what comes while enough is on its way
+                // waits for the next confirmation, as with Nagle's algorithm (RFC 896).
+                Heard::Orders if self.gathers() => continue,
                 Heard::Orders => {}
                 Heard::Acks(messages) => {
                     for message in messages {
@@ -191,6 +196,10 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    fn gathers(&self) -> bool {
+        !self.is_over && self.waiting.len() < TURN && self.flight.len() >= TURN
     }
 
     fn listen(&mut self, cx: &mut Context<'_>, link: &mut Link, acks: &mut Subscriber) -> Poll<Heard> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::Message as Wire;
+use async_nats::{HeaderName, Message as Wire, Subject};
 use tokio::time::Instant;
 
 use super::{
@@ -19,18 +19,18 @@ use crate::{
     topic,
 };
 
+/// The header that says who is pinned.
+const PIN: HeaderName = HeaderName::from_static("Nats-Pin-Id");
+
 impl Driver {
     pub(super) async fn receive(&mut self, messages: Vec<Wire>) -> Result<Option<Turn>> {
         self.heard = Instant::now();
         let mut deliveries = Vec::with_capacity(messages.len());
         let mut turn = None;
         for message in messages {
-            let answer = message.subject.strip_prefix(self.inbox.as_str()).map(str::to_owned);
-            turn = match answer.as_deref() {
+            turn = match message.subject.strip_prefix(self.inbox.as_str()) {
                 Some(".a") => {
-                    let confirmed = self.batches.pop_front().unwrap_or_default();
-                    self.unconfirmed.drain(..confirmed.min(self.unconfirmed.len()));
-                    self.ends = 0;
+                    self.confirmed().await?;
                     None
                 }
                 Some(".k") => is_unpinned(&message).then_some(Turn::Again),
@@ -83,12 +83,12 @@ impl Driver {
         if self.mode == Mode::Competing {
             if let Some(position) = self.by_sequence.get(&place.sequence) {
                 if let Some(held) = self.held.get_mut(position) {
-                    held.reply = reply.to_string();
+                    held.reply = reply.clone();
                 }
                 return Ok(None);
             }
         } else {
-            let pin = wire.headers.as_ref().and_then(|headers| headers.get("Nats-Pin-Id"));
+            let pin = wire.headers.as_ref().and_then(|headers| headers.get(PIN));
             let is_other = self.mode == Mode::Pinned && pin.map(|pin| pin.as_str()) != self.pin.as_deref();
             // Something of it was lost on the way, or somebody else reset the consumer.
             if is_other || place.sequence <= self.last || place.delivered > 1 {
@@ -96,22 +96,22 @@ impl Driver {
             }
             self.last = place.sequence;
         }
-        let header = |name: &str| {
-            let value = wire.headers.as_ref().and_then(|headers| headers.get(name))?;
+        let header = |name: &'static str| {
+            let headers = wire.headers.as_ref()?;
+            let value = headers.get(HeaderName::from_static(name))?;
             value.as_str().parse::<u64>().ok().map(Duration::from_millis)
         };
-        let is_dated = [wire::EXPIRES, wire::DELAYED].iter().any(|name| header(name).is_some());
-        let age = is_dated.then(|| place.age());
-        let is_expired = header(wire::EXPIRES).is_some_and(|expires| age.is_some_and(|age| age >= expires));
-        let age = age.map(|age| age + header(wire::DELAYED).unwrap_or_default());
+        let (expires, delayed) = (header(wire::EXPIRES), header(wire::DELAYED));
+        let age = (expires.is_some() || delayed.is_some()).then(|| place.age());
+        let is_expired = expires.is_some_and(|expires| age.is_some_and(|age| age >= expires));
+        let age = age.map(|age| age + delayed.unwrap_or_default());
         if is_expired || !topic::matches(&self.subscription.filter, &wire.subject) {
-            self.acknowledge(vec![reply.to_string()]).await?;
+            self.acknowledge(vec![reply.clone()]).await?;
             return Ok(None);
         }
         let past = self.past(&place, age).await?;
         let message = wire::message(wire.headers.as_ref(), &wire.payload);
-        let (subject, reply) = (wire.subject.to_string(), reply.to_string());
-        deliveries.push(self.delivery(&subject, message, reply, &place, past));
+        deliveries.push(self.delivery(&wire.subject, message, reply.clone(), &place, past));
         Ok(None)
     }
 
@@ -119,7 +119,7 @@ impl Driver {
         &mut self,
         subject: &str,
         message: Message,
-        reply: String,
+        reply: Subject,
         place: &Place,
         past: Option<Past>,
     ) -> Delivery {

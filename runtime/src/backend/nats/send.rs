@@ -1,5 +1,8 @@
 //! What a subscription sends: questions for messages, signs of progress, and acknowledgements.
 
+use std::borrow::Cow;
+
+use async_nats::Subject;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -10,11 +13,23 @@ use super::{
 };
 use crate::error::Result;
 
+const ACK: &str = "+ACK";
+/// After so many acknowledgements another question is asked, whatever is on its way.
+const UNASKED: usize = 500;
+
 impl Driver {
     /// Sends something without an answer of its own.
-    pub(super) async fn send(&self, subject: String, reply: Option<String>, text: String) -> Result<()> {
-        let client = &self.link.client;
-        let payload = text.into_bytes().into();
+    pub(super) async fn send(
+        &self,
+        subject: impl Into<Subject>,
+        reply: Option<String>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Result<()> {
+        let (client, subject) = (&self.link.client, subject.into());
+        let payload = match text.into() {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        };
         let sending = async {
             match reply {
                 Some(reply) => client.publish_with_reply(subject, reply, payload).await,
@@ -80,7 +95,7 @@ impl Driver {
             self.next_progress = now + self.lease / 3;
             if self.link.is_up() {
                 for held in self.held.values() {
-                    self.send(held.reply.clone(), None, "+WPI".to_owned()).await?;
+                    self.send(held.reply.clone(), None, "+WPI").await?;
                 }
             }
         }
@@ -96,17 +111,34 @@ impl Driver {
         Ok(())
     }
 
-    /// Acknowledges, and asks that the last of it is confirmed.
-    pub(super) async fn acknowledge(&mut self, replies: Vec<String>) -> Result<()> {
+    /// Acknowledges, and asks that the last of it is confirmed: with an answer on its way what comes meanwhile is left to
+    /// the next question, but for [`UNASKED`] of them.
+    pub(super) async fn acknowledge(&mut self, replies: Vec<Subject>) -> Result<()> {
         let count = replies.len();
-        let answer = format!("{}.a", self.inbox);
+        self.unasked += count;
+        let asks = self.batches.is_empty() || self.unasked >= UNASKED;
         for (nth, reply) in (1..).zip(replies) {
             self.unconfirmed.push_back(reply.clone());
-            let answer = (nth == count).then(|| answer.clone());
-            self.send(reply, answer, "+ACK".to_owned()).await?;
+            let answer = (asks && nth == count).then(|| format!("{}.a", self.inbox));
+            self.send(reply, answer, ACK).await?;
         }
-        if count > 0 {
-            self.batches.push_back(count);
+        if asks && count > 0 {
+            self.batches.push_back(std::mem::take(&mut self.unasked));
+        }
+        Ok(())
+    }
+
+    /// A batch has arrived; what was acknowledged since is asked about by acknowledging its last once more.
+    pub(super) async fn confirmed(&mut self) -> Result<()> {
+        let confirmed = self.batches.pop_front().unwrap_or_default();
+        self.unconfirmed.drain(..confirmed.min(self.unconfirmed.len()));
+        self.ends = 0;
+        if self.batches.is_empty()
+            && self.unasked > 0
+            && let Some(last) = self.unconfirmed.back().cloned()
+        {
+            self.batches.push_back(std::mem::take(&mut self.unasked));
+            self.send(last, Some(format!("{}.a", self.inbox)), ACK).await?;
         }
         Ok(())
     }
@@ -114,12 +146,13 @@ impl Driver {
     /// Waits until everything that was acknowledged has arrived.
     pub(super) async fn confirm(&mut self) -> Result<()> {
         self.batches.clear();
+        self.unasked = 0;
         while let Some(reply) = self.unconfirmed.pop_front() {
             if self.unconfirmed.is_empty() {
                 let limit = self.options.request_timeout;
-                self.link.ask("acknowledge", reply, "+ACK".to_owned(), limit).await?;
+                self.link.ask("acknowledge", reply.to_string(), "+ACK".to_owned(), limit).await?;
             } else {
-                self.send(reply, None, "+ACK".to_owned()).await?;
+                self.send(reply, None, ACK).await?;
             }
         }
         Ok(())

@@ -177,7 +177,7 @@ impl Driver {
                 }
                 for held in self.held.values() {
                     // There is no order to keep here, and nobody has to wait for the lease.
-                    self.send(held.reply.clone(), None, "-NAK".to_owned()).await?;
+                    self.send(held.reply.clone(), None, "-NAK").await?;
                 }
                 let flushing = self.link.client.flush();
                 flushing.await.map_err(|cause| asked("close", "giving back", cause))?;
@@ -225,7 +225,7 @@ impl Driver {
                 let reply = format!("$JS.ACK.{stream}.{name}.1.{sequence}.{consumer_sequence}.0.0");
                 let past = self.journal.past(sequence).filter(|_| self.mode == Mode::Pinned);
                 let (subject, message) = (stored.subject.clone(), stored.message());
-                let delivery = self.delivery(&subject, message, reply, &Place::of(sequence), past);
+                let delivery = self.delivery(&subject, message, reply.into(), &Place::of(sequence), past);
                 (self.last, self.ends) = (sequence.max(self.last), 0);
                 self.shared.tell(|state| {
                     state.queued_bytes += delivery.message.size();

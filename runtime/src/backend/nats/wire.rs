@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName};
 
 use super::failure::error;
 use crate::{
@@ -24,6 +24,8 @@ const NAMED: &str = "typebus-named";
 pub(super) const EXPIRES: &str = "typebus-expires";
 /// How many milliseconds it waited before it was stored.
 pub(super) const DELAYED: &str = "typebus-delayed";
+/// What the names of all of these begin with.
+const OURS: &[u8] = b"typebus-";
 /// What the names of the server's own headers begin with.
 const SERVERS: &[u8] = b"nats-";
 
@@ -45,7 +47,7 @@ pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
                     Attribute::TraceParent | Attribute::TraceState if fits(value).is_some() => {
                         map.append(name, fits(value).unwrap_or_default());
                     }
-                    _ => map.append(format!("ce-{name}"), encode(value)),
+                    _ => map.append(prefixed(attribute), encode(value)),
                 }
             }
             Header::Plain(name, value) => {
@@ -91,6 +93,23 @@ pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
     Ok(map)
 }
 
+/// The header that an attribute is.
+const fn prefixed(attribute: Attribute) -> HeaderName {
+    HeaderName::from_static(match attribute {
+        Attribute::SpecVersion => "ce-specversion",
+        Attribute::Type => "ce-type",
+        Attribute::Source => "ce-source",
+        Attribute::Id => "ce-id",
+        Attribute::Time => "ce-time",
+        Attribute::ContentType => "ce-datacontenttype",
+        Attribute::PartitionKey => "ce-partitionkey",
+        Attribute::CorrelationId => "ce-correlationid",
+        Attribute::CausationId => "ce-causationid",
+        Attribute::TraceParent => "ce-traceparent",
+        Attribute::TraceState => "ce-tracestate",
+    })
+}
+
 /// How many bytes the headers take in a message.
 pub(super) fn size(map: &HeaderMap) -> usize {
     let lines = map.iter().flat_map(|(name, values)| {
@@ -102,23 +121,20 @@ pub(super) fn size(map: &HeaderMap) -> usize {
 
 /// A message as it arrived, from whomever.
 pub(super) fn message(map: Option<&HeaderMap>, payload: &[u8]) -> Message {
-    let mut lines: Vec<(&[u8], &[u8])> = Vec::new();
-    for (name, values) in map.into_iter().flat_map(HeaderMap::iter) {
+    let all = map.into_iter().flat_map(HeaderMap::iter).flat_map(|(name, values)| {
         let name: &str = name.as_ref();
-        lines.extend(values.iter().map(|value| (name.as_bytes(), value.as_str().as_bytes())));
-    }
-    assemble(lines, payload)
+        values.iter().map(move |value| (name.as_bytes(), value.as_str().as_bytes()))
+    });
+    assemble(all, payload)
 }
 
 /// The same, of what the client cannot read: the block of headers as it is stored.
 pub(super) fn raw_message(block: &[u8], payload: &[u8]) -> Message {
-    let mut lines = Vec::new();
-    for line in block.split(|byte| *byte == b'\n').skip(1) {
+    let lines = block.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
-            lines.push((&line[..colon], line[colon + 1..].trim_ascii()));
-        }
-    }
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    });
     assemble(lines, payload)
 }
 
@@ -133,31 +149,37 @@ pub(super) fn is_readable(block: &[u8]) -> bool {
     std::str::from_utf8(block).is_ok() && block.split(|byte| *byte == b'\n').skip(1).all(is_line)
 }
 
-fn assemble<'a>(mut lines: Vec<(&'a [u8], &'a [u8])>, payload: &[u8]) -> Message {
-    let find = |lines: &[(&'a [u8], &'a [u8])], wanted: &str| {
-        lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| *value)
-    };
-    let (encoded, named) = (find(&lines, ENCODED), find(&lines, NAMED));
+/// A header of a message, and the attribute that it is.
+struct Line<'a> {
+    attribute: Option<Attribute>,
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+fn assemble<'a>(all: impl Iterator<Item = (&'a [u8], &'a [u8])>, payload: &[u8]) -> Message {
+    let (mut apart, mut lines) = (Apart::default(), Vec::with_capacity(8));
+    for (name, value) in all {
+        if !apart.takes(name, value) {
+            lines.push(Line { attribute: wire_attribute(name), name, value });
+        }
+    }
+    let Apart { key, encoded, named } = apart;
     let mut builder = MessageBuilder::with_payload(payload);
-    let key = find(&lines, KEY);
-    let told = |(name, _): &&(&[u8], &[u8])| wire_attribute(name) == Some(Attribute::PartitionKey);
-    if let Some(key) = key.or_else(|| lines.iter().find(told).map(|(_, value)| *value)) {
+    let is_told = |line: &Line<'_>| line.attribute == Some(Attribute::PartitionKey);
+    if let Some(key) = key.or_else(|| lines.iter().find(|line| is_told(line)).map(|line| line.value)) {
         builder.key(&decode(key));
     }
-    let is_key = |name: &[u8], value: &[u8]| {
-        key.is_none()
-            && wire_attribute(name) == Some(Attribute::PartitionKey)
-            && std::str::from_utf8(&decode(value)).is_ok()
-    };
-    lines.retain(|(name, value)| !is_apart(name) && !is_key(name, value));
+    if key.is_none() {
+        lines.retain(|line| !is_told(line) || std::str::from_utf8(&decode(line.value)).is_err());
+    }
     // The type comes first, as typebus itself writes it; names have no order of their own on the wire.
-    lines.sort_by_key(|(name, _)| match wire_attribute(name) {
+    lines.sort_by_key(|line| match line.attribute {
         Some(Attribute::Type) => (0, Attribute::Type as u8, &b""[..]),
         Some(attribute) => (1, attribute as u8, &b""[..]),
-        None => (2, 0, *name),
+        None => (2, 0, line.name),
     });
-    for (name, value) in lines {
-        let is_attribute = wire_attribute(name).is_some() && has_prefix(name);
+    for Line { attribute, name, value } in lines {
+        let is_attribute = attribute.is_some() && has_prefix(name);
         let decoded = if is_attribute || lists(encoded, name) { decode(value) } else { Cow::Borrowed(value) };
         let name = if lists(named, name) { decode(name) } else { Cow::Borrowed(name) };
         builder.wire_header(&name, &decoded);
@@ -165,12 +187,34 @@ fn assemble<'a>(mut lines: Vec<(&'a [u8], &'a [u8])>, payload: &[u8]) -> Message
     builder.build()
 }
 
-/// What is no part of the message.
-fn is_apart(name: &[u8]) -> bool {
-    name.get(..SERVERS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SERVERS))
-        || [KEY, ENCODED, NAMED, EXPIRES, DELAYED]
-            .iter()
-            .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+/// What is no header of the message: the server's own are not kept.
+#[derive(Default)]
+struct Apart<'a> {
+    key: Option<&'a [u8]>,
+    encoded: Option<&'a [u8]>,
+    named: Option<&'a [u8]>,
+}
+
+impl<'a> Apart<'a> {
+    /// Says whether it was one.
+    fn takes(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        let is = |text: &[u8]| name.eq_ignore_ascii_case(text);
+        let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with));
+        if begins(SERVERS) {
+            return true;
+        }
+        if !begins(OURS) {
+            return false;
+        }
+        let place = match () {
+            () if is(KEY.as_bytes()) => &mut self.key,
+            () if is(ENCODED.as_bytes()) => &mut self.encoded,
+            () if is(NAMED.as_bytes()) => &mut self.named,
+            () => return is(EXPIRES.as_bytes()) || is(DELAYED.as_bytes()),
+        };
+        place.get_or_insert(value);
+        true
+    }
 }
 
 fn has_prefix(name: &[u8]) -> bool {

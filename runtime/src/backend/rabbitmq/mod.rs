@@ -137,7 +137,8 @@ impl Core {
         properties: BasicProperties,
     ) -> oneshot::Receiver<Result<Confirmation>> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Job { exchange, routing_key, message, properties, answer });
+        let (expiration, properties) = (properties.expiration().clone(), Some(properties));
+        let job = Box::new(Job { exchange, routing_key, message, properties, expiration, answer });
         let mut publisher = lock(&self.publisher);
         let Err(refused) = (match &*publisher {
             Some(sender) => sender.send(Order::Publish(job)),

@@ -3,10 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -24,6 +21,7 @@ use super::{
     config::RabbitMq,
     connect::{Link, Pace},
     failure::{self, error},
+    wire,
 };
 use crate::{
     backend::{Confirmation, Message},
@@ -36,8 +34,9 @@ pub(super) struct Job {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
     pub(super) message: Message,
-    /// Without an id: the publisher gives each its own.
-    pub(super) properties: BasicProperties,
+    /// Those of [`wire::properties`], without an id: the publisher gives each its own. They are made anew for a repeat.
+    pub(super) properties: Option<BasicProperties>,
+    pub(super) expiration: Option<ShortString>,
     pub(super) answer: oneshot::Sender<Result<Confirmation>>,
 }
 
@@ -65,7 +64,11 @@ pub(super) struct Publisher {
     /// After the server closed the channel: one at a time, until it is known which one it did not like.
     careful: usize,
     last_failure: Option<Error>,
+    /// Flights that there is news of.
+    news: Arc<News>,
+    /// Set to the first deadline when it was last looked at; later ones may have taken its place.
     timer: Pin<Box<Sleep>>,
+    is_timer_set: bool,
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -81,7 +84,9 @@ struct Waiting {
 struct Flight {
     waiting: Waiting,
     bytes: usize,
-    bell: Arc<Bell>,
+    /// Counts up through the window.
+    number: u64,
+    waker: Waker,
     confirm: Pin<Box<dyn Future<Output = lapin::Result<Confirm>> + Send>>,
     outcome: Option<bool>,
     /// It was too late for whoever waited.
@@ -91,7 +96,7 @@ struct Flight {
 enum Line {
     Down,
     Connecting(Pin<Box<Connecting>>),
-    Up(Box<Link>, Channel),
+    Up(Box<Link>, Arc<Channel>),
 }
 
 type Connecting = dyn Future<Output = Result<(Link, Channel)>> + Send;
@@ -114,7 +119,9 @@ impl Publisher {
             pace: Pace::default(),
             careful: 0,
             last_failure: None,
+            news: Arc::default(),
             timer: Box::pin(sleep_until(Instant::now() + FOR_EVER)),
+            is_timer_set: false,
             closing: None,
         }
     }
@@ -131,11 +138,12 @@ impl Publisher {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.news.tell(cx.waker());
         loop {
             let is_open = self.take_orders(cx);
             self.connect(cx);
-            let sent = self.send(cx);
             let answered = self.read(cx);
+            let sent = (answered || !self.gathers(is_open)) && self.send(cx);
             self.expire(cx);
             if !is_open && self.waiting.is_empty() && self.window.is_empty() {
                 return Poll::Ready(());
@@ -186,7 +194,7 @@ impl Publisher {
         match connected {
             Ok((link, channel)) => {
                 self.pace.reset();
-                self.line = Line::Up(Box::new(link), channel);
+                self.line = Line::Up(Box::new(link), Arc::new(channel));
             }
             Err(failure) => {
                 self.line = Line::Down;
@@ -203,17 +211,32 @@ impl Publisher {
         }
     }
 
+    /// Whether what waits is better sent with what comes: one frame after the other costs the client more. As with Nagle's
+    /// algorithm (RFC 896) it waits for the next confirm at most, and not at all where little is on its way.
+    fn gathers(&self, is_open: bool) -> bool {
+        is_open && self.waiting.len() < TURN && self.window.len() >= TURN
+    }
+
     /// Sends what there is room for. Each is polled once at once, which is what gives it its place.
     fn send(&mut self, cx: &mut Context<'_>) -> bool {
         let Line::Up(_, channel) = &self.line else { return false };
-        let channel = channel.clone();
+        let channel = Arc::clone(channel);
         let most = if self.careful > 0 { 1 } else { self.options.publish_window };
         let mut sent = false;
         while self.window.len() < most && self.bytes < self.options.publish_window_bytes {
-            let Some(waiting) = self.waiting.pop_front() else { break };
+            let Some(mut waiting) = self.waiting.pop_front() else { break };
+            let properties = match waiting.job.take_properties() {
+                Ok(properties) => properties.with_message_id(super::names::short(&waiting.id)),
+                Err(refusal) => {
+                    waiting.answer(Err(refusal));
+                    continue;
+                }
+            };
             let bytes = waiting.job.message.size();
             self.bytes += bytes;
-            let mut flight = Flight::start(waiting, bytes, channel.clone(), cx.waker());
+            let number = self.window.back().map_or(0, |last| last.number + 1);
+            let bell = Bell::of(&self.news, number);
+            let mut flight = Flight::start(waiting, properties, bytes, Arc::clone(&channel), bell);
             // On a slow day the confirm is there before this returns: an answer that comes now comes never again.
             let answer = flight.poll();
             self.window.push_back(flight);
@@ -234,14 +257,20 @@ impl Publisher {
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         let Line::Up(_, channel) = &self.line else { return false };
         let mut failed = None;
+        let (mut rung, news) = (Vec::new(), Arc::clone(&self.news));
         let mut read = |window: &mut VecDeque<Flight>, returned: &mut HashMap<String, String>| {
-            for flight in window.iter_mut().filter(|flight| flight.outcome.is_none()) {
-                if flight.bell.rang() {
-                    match flight.poll() {
-                        Some(Ok(confirm)) => note(confirm, flight, returned),
-                        Some(Err(cause)) => failed = Some(cause),
-                        None => {}
-                    }
+            let first = window.front().map_or(0, |first| first.number);
+            news.take(&mut rung);
+            for number in rung.drain(..) {
+                // One that is answered is no longer there, and one before the line was lost is another now.
+                let place = usize::try_from(number.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let Some(flight) = window.get_mut(place).filter(|flight| flight.outcome.is_none()) else {
+                    continue;
+                };
+                match flight.poll() {
+                    Some(Ok(confirm)) => note(confirm, flight, returned),
+                    Some(Err(cause)) => failed = Some(cause),
+                    None => {}
                 }
             }
         };
@@ -309,6 +338,28 @@ impl Publisher {
 
     /// Gives up what took too long. What was sent keeps its place, so that confirms are told from another.
     fn expire(&mut self, cx: &mut Context<'_>) {
+        if !self.is_timer_set {
+            let Some(next) = self.next_deadline() else { return };
+            self.timer.as_mut().reset(next);
+            self.is_timer_set = true;
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.give_up();
+            let Some(next) = self.next_deadline() else {
+                self.is_timer_set = false;
+                return;
+            };
+            self.timer.as_mut().reset(next);
+        }
+    }
+
+    /// Deadlines rise in the order of the calls.
+    fn next_deadline(&self) -> Option<Instant> {
+        let flying = self.window.iter().find(|flight| !flight.given_up).map(|flight| flight.waiting.deadline);
+        flying.into_iter().chain(self.waiting.front().map(|waiting| waiting.deadline)).min()
+    }
+
+    fn give_up(&mut self) {
         let now = Instant::now();
         for flight in
             self.window.iter_mut().filter(|flight| !flight.given_up && flight.waiting.deadline <= now)
@@ -323,15 +374,6 @@ impl Publisher {
             let failure = timed_out(&self.options, self.last_failure.as_ref());
             let failure = if waiting.sent { failure.with_unknown_outcome() } else { failure };
             waiting.answer(Err(failure));
-        }
-        let flying = self.window.iter().find(|flight| !flight.given_up).map(|flight| flight.waiting.deadline);
-        let next = flying.into_iter().chain(self.waiting.front().map(|waiting| waiting.deadline)).min();
-        let Some(next) = next else { return };
-        if self.timer.deadline() != next {
-            self.timer.as_mut().reset(next);
-        }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
         }
     }
 }
@@ -368,6 +410,19 @@ fn timed_out(options: &RabbitMq, last: Option<&Error>) -> Error {
     }
 }
 
+impl Job {
+    fn take_properties(&mut self) -> Result<BasicProperties> {
+        if let Some(properties) = self.properties.take() {
+            return Ok(properties);
+        }
+        let properties = wire::properties(&self.message)?;
+        Ok(match &self.expiration {
+            Some(expiration) => properties.with_expiration(expiration.clone()),
+            None => properties,
+        })
+    }
+}
+
 impl Waiting {
     /// Answers; whoever published may have gone.
     fn answer(self, answer: Result<Confirmation>) {
@@ -376,41 +431,71 @@ impl Waiting {
 }
 
 impl Flight {
-    fn start(waiting: Waiting, bytes: usize, channel: Channel, waker: &Waker) -> Self {
-        let Job { exchange, routing_key, message, properties, .. } = &*waiting.job;
+    fn start(
+        waiting: Waiting,
+        properties: BasicProperties,
+        bytes: usize,
+        channel: Arc<Channel>,
+        bell: Bell,
+    ) -> Self {
+        let Job { exchange, routing_key, message, .. } = &*waiting.job;
         let (exchange, routing_key, message) = (exchange.clone(), routing_key.clone(), message.clone());
-        let properties = properties.clone().with_message_id(super::names::short(&waiting.id));
         let confirm = async move {
             let options = BasicPublishOptions { mandatory: true, immediate: false };
             let sent = channel.basic_publish(exchange, routing_key, options, message.payload(), properties);
             sent.await?.await
         };
-        let bell = Arc::new(Bell::new(waker));
-        Self { waiting, bytes, bell, confirm: Box::pin(confirm), outcome: None, given_up: false }
+        let number = bell.number;
+        let waker = Waker::from(Arc::new(bell));
+        Self { waiting, bytes, number, waker, confirm: Box::pin(confirm), outcome: None, given_up: false }
     }
 
     fn poll(&mut self) -> Option<lapin::Result<Confirm>> {
-        let waker = Waker::from(Arc::clone(&self.bell));
-        match self.confirm.as_mut().poll(&mut Context::from_waker(&waker)) {
+        match self.confirm.as_mut().poll(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(confirm) => Some(confirm),
             Poll::Pending => None,
         }
     }
 }
 
-/// Tells which of the many flights there is news of.
+/// The numbers of flights that there is news of, and who wants to know.
+#[derive(Default)]
+struct News(Mutex<(Vec<u64>, Option<Waker>)>);
+
+impl News {
+    fn tell(&self, owner: &Waker) {
+        let mut news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !news.1.as_ref().is_some_and(|known| known.will_wake(owner)) {
+            news.1 = Some(owner.clone());
+        }
+    }
+
+    fn add(&self, number: u64) {
+        let mut news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        news.0.push(number);
+        // Whoever is told of one will see those that come until it looks.
+        let owner = if news.0.len() == 1 { news.1.clone() } else { None };
+        drop(news);
+        if let Some(owner) = owner {
+            owner.wake();
+        }
+    }
+
+    fn take(&self, into: &mut Vec<u64>) {
+        let mut news = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut news.0, into);
+    }
+}
+
+/// Tells that there is news of one flight.
 struct Bell {
-    rang: AtomicBool,
-    owner: Waker,
+    number: u64,
+    news: Arc<News>,
 }
 
 impl Bell {
-    fn new(owner: &Waker) -> Self {
-        Self { rang: AtomicBool::new(false), owner: owner.clone() }
-    }
-
-    fn rang(&self) -> bool {
-        self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::AcqRel)
+    fn of(news: &Arc<News>, number: u64) -> Self {
+        Self { number, news: Arc::clone(news) }
     }
 }
 
@@ -420,7 +505,6 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
-        self.owner.wake_by_ref();
+        self.news.add(self.number);
     }
 }
