@@ -173,16 +173,17 @@ fn test_brokers(shell: &Shell, supply: &mut Supply) -> Result<Tests> {
     if supply.brokers().contains(&Broker::Kafka) {
         typebus_servers::kafka_build()?;
     }
-    // Each broker's own tests have its name: of the library, and of the command.
-    let packages = ["typebus-tests", "typebus-cli"];
-    let features: Vec<_> = packages
+    // Each broker's own tests have its name: of the suites, and of the command. The library's unit tests of it are here too.
+    let with_features = ["typebus-tests", "typebus-cli"];
+    let packages = ["typebus", "typebus-tests", "typebus-cli"];
+    let features: Vec<_> = with_features
         .iter()
         .flat_map(|package| names.iter().map(move |name| format!("{package}/{name}")))
         .collect();
     let features = features.join(",");
     let test = |args: &[&str]| {
         let test = shell.cargo(["test"]).args(packages.iter().flat_map(|package| ["-p", package]));
-        let test = test.args(["--features", &features, "--test", "conformance"]);
+        let test = test.args(["--features", &features, "--lib", "--test", "conformance"]);
         test.args(names.iter().flat_map(|name| ["--test", name])).args(args.iter().copied())
     };
     // Servers that wait for a compiler are in its way.
