@@ -5,6 +5,8 @@
 //! server is the one of `TYPEBUS_TEST_NATS_URL`, as `cargo xtask brokers up` prints it. Both sides do the same work: an
 //! [`Order`] of 200 bytes in JSON with the same headers, each confirmed; consuming decodes it and settles it. The time
 //! of consuming is from the first order to the last.
+//!
+//! With `--soak SECONDS` our side alone publishes and consumes for so long: nothing may be lost or overtake its key.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +23,7 @@ mod nats;
 mod ours;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+mod soak;
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +83,12 @@ fn main() {
         events: option("--events").unwrap_or(if broker == "rabbitmq" { 30_000 } else { 100_000 }),
         window: option("--window").map_or(1_000, |window| usize::try_from(window).unwrap()),
     };
-    compare(broker, &url, raw.as_ref(), size);
+    match option("--soak") {
+        Some(seconds) => {
+            soak::run(broker, &raw.load_url(&url), Duration::from_secs(seconds), size.window);
+        }
+        None => compare(broker, &url, raw.as_ref(), size),
+    }
 }
 
 fn compare(broker: &str, url: &str, raw: &dyn Raw, size: Size) {

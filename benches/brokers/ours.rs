@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -72,6 +73,48 @@ struct Latencies {
 service! { Loads = "loads" { handles: [take], publishes: [Order], state: [Arc<Latch>] } }
 service! { Calms = "calms" { handles: [measure], publishes: [Calm], state: [Arc<Latencies>] } }
 
+/// Publishes on their way, so many at most.
+pub(crate) struct Flying<F> {
+    window: usize,
+    oldest_first: VecDeque<Pin<Box<F>>>,
+}
+
+impl<T, F: Future<Output = typebus::Result<T>>> Flying<F> {
+    pub(crate) fn new(window: usize) -> Self {
+        Self { window, oldest_first: VecDeque::with_capacity(window) }
+    }
+
+    /// Sends one, and waits for the oldest where that is one too many.
+    pub(crate) async fn push(&mut self, publish: F) {
+        let mut publish = Box::pin(publish);
+        // The first poll sends it.
+        let mut answer = None;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(ready) = publish.as_mut().poll(cx) {
+                answer = Some(ready);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        match answer {
+            Some(answer) => _ = answer.unwrap(),
+            None => self.oldest_first.push_back(publish),
+        }
+        if self.oldest_first.len() >= self.window
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            oldest.await.unwrap();
+        }
+    }
+
+    /// Waits for all of them.
+    pub(crate) async fn land(self) {
+        for publish in self.oldest_first {
+            publish.await.unwrap();
+        }
+    }
+}
+
 /// Publishes a load, then consumes it.
 pub(crate) fn run(url: &str, size: Size) -> Took {
     runtime().block_on(async {
@@ -80,31 +123,11 @@ pub(crate) fn run(url: &str, size: Size) -> Took {
         // The first publish finds out where the topic is.
         bus.publish(&Order::nth(0)).await.unwrap();
         let (before, began) = (cpu(), Instant::now());
-        let mut window = VecDeque::with_capacity(size.window);
+        let mut flying = Flying::new(size.window);
         for n in 1..size.events {
-            let mut publish = Box::pin(bus.publish(&Order::nth(n)));
-            // The first poll sends it.
-            let mut answer = None;
-            std::future::poll_fn(|cx| {
-                if let std::task::Poll::Ready(ready) = Pin::new(&mut publish).poll(cx) {
-                    answer = Some(ready);
-                }
-                std::task::Poll::Ready(())
-            })
-            .await;
-            match answer {
-                Some(answer) => _ = answer.unwrap(),
-                None => window.push_back(publish),
-            }
-            if window.len() >= size.window
-                && let Some(oldest) = window.pop_front()
-            {
-                oldest.await.unwrap();
-            }
+            flying.push(bus.publish(&Order::nth(n))).await;
         }
-        for publish in window {
-            publish.await.unwrap();
-        }
+        flying.land().await;
         let publish = began.elapsed();
         latch.missing.store(size.events, Ordering::Release);
         let running = bus.start().await.unwrap();
