@@ -1,3 +1,5 @@
+//! The target `msgpack` for libFuzzer; what it tries stands in `typebus_fuzz::targets::msgpack`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| typebus_fuzz::targets::msgpack(input));

@@ -1,3 +1,5 @@
+//! The target `prepared` for libFuzzer; what it tries stands in `typebus_fuzz::targets::prepared`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| typebus_fuzz::targets::prepared(input));
