@@ -259,6 +259,9 @@ impl Driver {
         }
         while self.link.news.try_recv().is_ok() {}
         self.inbox = self.link.client.new_inbox();
+        // What was asked before is answered nowhere.
+        self.batches.clear();
+        self.unasked = self.unconfirmed.len();
         let subscribing = self.link.client.subscribe(format!("{}.*", self.inbox));
         let subscriber = match timeout(self.options.request_timeout, subscribing).await {
             Ok(subscribed) => {
