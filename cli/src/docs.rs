@@ -30,7 +30,7 @@ use self::{
 use crate::{
     error::{Error, Exit},
     graph, manifests,
-    output::{self, Out},
+    output::{self, Format, Out},
 };
 
 /// Write one self-contained HTML page: services, events with schemas and examples, topics, and who tells whom
@@ -47,12 +47,20 @@ pub(crate) struct Args {
     /// What stands at its head, instead of the services' names
     #[arg(long)]
     title: Option<String>,
+
+    /// How it is printed; in a file it is HTML
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 pub(crate) fn run(args: &Args, out: Out<'_>) -> Result<Exit, Error> {
     let manifests = manifests::read(&args.manifests)?;
     let title = args.title.clone().unwrap_or_else(|| title(&manifests));
-    output::write(&page(&manifests, &title), args.output.as_deref(), out)?;
+    let page = page(&manifests, &title);
+    match &args.output {
+        Some(file) => output::save(&page, file)?,
+        None => output::print(&page, args.format, out)?,
+    }
     Ok(Exit::Fine)
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, io, io::Write as _, process::ExitCode};
 
 use serde_json::json;
 
-use crate::output::BAD;
+use crate::output::{self, BAD};
 
 /// What a command that did its work says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +51,8 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// Says it on stderr, as JSON where `json` asks for that.
-    pub(crate) fn report(&self, json: bool) -> ExitCode {
+    /// Says it on stderr.
+    pub(crate) fn report(&self) -> ExitCode {
         let code = match self {
             Self::Use(_) => 2,
             // Who reads only the head of it has all that they wanted.
@@ -61,11 +61,17 @@ impl Error {
         };
         let mut stderr = anstream::stderr().lock();
         // Where stderr is gone too, the exit code is all that is left.
-        let _ = if json {
+        let _ = if output::is_for_programs() {
             writeln!(stderr, "{}", json!({"error": self.to_string(), "code": code}))
         } else {
             writeln!(stderr, "{BAD}error:{BAD:#} {self}")
         };
         ExitCode::from(code)
     }
+}
+
+/// What is wrong with the arguments, without the colours and the word that stand before it for people.
+pub(crate) fn of_arguments(wrong: &clap::Error) -> String {
+    let text = wrong.render().to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }

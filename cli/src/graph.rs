@@ -1,6 +1,7 @@
 //! `typebus graph`: who publishes what where, and who handles it, as a picture.
 
 mod dot;
+mod json;
 mod layout;
 mod mermaid;
 mod svg;
@@ -50,6 +51,8 @@ enum Format {
     Dot,
     /// A picture that needs nothing else, light and dark
     Svg,
+    /// Its nodes and edges, for programs; notes and errors on stderr too
+    Json,
 }
 
 /// # Errors
@@ -61,6 +64,7 @@ pub(crate) fn run(args: &Args, out: Out<'_>) -> Result<Exit, Error> {
         Format::Mermaid => mermaid::write(&graph),
         Format::Dot => dot::write(&graph),
         Format::Svg => svg::write(&graph),
+        Format::Json => json::write(&graph),
     };
     output::write(&text, args.output.as_deref(), out)?;
     Ok(Exit::Fine)
@@ -112,6 +116,17 @@ struct Event {
     kind: usize,
 }
 
+/// What leads from one node to another, by their names.
+#[derive(Debug)]
+struct Edge<'a> {
+    from: String,
+    to: String,
+    /// None where it is whatever comes.
+    events: Vec<&'a str>,
+    /// Goes to a topic of dead letters.
+    is_dead: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Handled {
     Event(Event),
@@ -150,6 +165,30 @@ impl<'a> Graph<'a> {
 
     fn kind(&self, event: Event) -> &'a str {
         self.topics[event.topic].kinds[event.kind]
+    }
+
+    /// Service by service, and of each what it publishes, and what each handler takes and publishes.
+    fn edges(&self) -> Vec<Edge<'a>> {
+        let topic = |topic: usize| id("t", &[self.topics[topic].name]);
+        let live = |from, to, events| Edge { from, to, events, is_dead: false };
+        let mut edges = Vec::new();
+        for service in &self.services {
+            let from = || id("p", &[service.name]);
+            let published = self.by_topic(service.publishes.iter().copied());
+            edges.extend(published.into_iter().map(|(to, events)| live(from(), topic(to), events)));
+            for handler in &service.handlers {
+                let own = || id("h", &[service.name, handler.name]);
+                let taken = self.handled_by_topic(handler);
+                edges.extend(taken.into_iter().map(|(from, events)| live(topic(from), own(), events)));
+                let published = self.by_topic(handler.publishes.iter().copied());
+                edges.extend(published.into_iter().map(|(to, events)| live(own(), topic(to), events)));
+                edges.extend(handler.dead_letter.map(|to| {
+                    let to = id("d", &[self.dead_letters[to]]);
+                    Edge { from: own(), to, events: Vec::new(), is_dead: true }
+                }));
+            }
+        }
+        edges
     }
 
     /// The events, by topic.

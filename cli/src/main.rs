@@ -21,10 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    error::{Error, Exit},
-    output::Format,
-};
+use crate::error::{Error, Exit};
 
 /// What the contracts of services say: schemas, documents, diagrams and checks
 ///
@@ -45,6 +42,9 @@ Exit codes:
   2  wrong use: unknown arguments, or such as make no sense together
   3  a file or a broker cannot be read or written, or is not what it should be
 
+With --format json all that is printed is for programs: findings on stdout, notes and errors on stderr, one
+object in a line each.
+
 Colour is for terminals only, and never where NO_COLOR is set.";
 
 #[derive(Debug, Subcommand)]
@@ -63,12 +63,19 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        // Help and the version are no errors.
+        Err(wrong) if wrong.use_stderr() && output::is_for_programs() => {
+            return Error::Use(error::of_arguments(&wrong)).report();
+        }
+        Err(wrong) => wrong.exit(),
+    };
     let mut out = anstream::stdout().lock();
     let ended = run(&command, &mut out).and_then(|exit| Ok(std::io::Write::flush(&mut out).map(|()| exit)?));
     match ended {
         Ok(exit) => exit.into(),
-        Err(error) => error.report(command.is_json()),
+        Err(error) => error.report(),
     }
 }
 
@@ -85,25 +92,5 @@ fn run(command: &Command, out: output::Out<'_>) -> Result<Exit, Error> {
         Command::Init(args) => init::run(args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
-    }
-}
-
-impl Command {
-    /// Whether programs read what it prints for people elsewhere.
-    fn is_json(&self) -> bool {
-        let format = match self {
-            Self::Validate(args) => args.format,
-            Self::Check(args) => args.format,
-            Self::Diff(args) => args.format,
-            Self::Provision(args) => args.format,
-            Self::Init(args) => args.format,
-            Self::Schema(_)
-            | Self::Asyncapi(_)
-            | Self::Graph(_)
-            | Self::Docs(_)
-            | Self::Completions(_)
-            | Self::Man(_) => Format::Text,
-        };
-        format == Format::Json
     }
 }

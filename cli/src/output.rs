@@ -1,7 +1,7 @@
 //! Where commands print, and how.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Write},
     path::Path,
 };
@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 
@@ -29,8 +29,28 @@ pub(crate) enum Format {
     /// For people
     #[default]
     Text,
-    /// For programs; errors on stderr too
+    /// For programs; notes and errors on stderr too
     Json,
+}
+
+/// Whether `--format json` was asked for. Wrong arguments are told to programs too, so that it is looked for in what was
+/// typed, not in what was understood.
+pub(crate) fn is_for_programs() -> bool {
+    let words: Vec<_> = env::args_os().skip(1).collect();
+    let words = words.split(|word| word == "--").next().unwrap_or_default();
+    words.iter().any(|word| word == "--format=json")
+        || words.windows(2).any(|two| two[0] == "--format" && two[1] == "json")
+}
+
+/// What is no JSON of its own, where the command prints.
+///
+/// # Errors
+/// It cannot be printed.
+pub(crate) fn print(text: &str, format: Format, out: Out<'_>) -> Result<(), Error> {
+    match format {
+        Format::Text => Ok(out.write_all(text.as_bytes())?),
+        Format::Json => Ok(out.write_all(pretty(&json!({"text": text})).as_bytes())?),
+    }
 }
 
 /// Into the file, or where the command prints.
@@ -106,5 +126,9 @@ fn sorted(value: Value) -> Value {
 /// Says something beside, which is no finding, on stderr.
 pub(crate) fn note(text: &str) {
     // Where nobody hears it, nothing is lost that the output needs.
-    let _ = writeln!(anstream::stderr().lock(), "{PLACE}note:{PLACE:#} {text}");
+    let _ = if is_for_programs() {
+        writeln!(anstream::stderr().lock(), "{}", json!({"note": text}))
+    } else {
+        writeln!(anstream::stderr().lock(), "{PLACE}note:{PLACE:#} {text}")
+    };
 }

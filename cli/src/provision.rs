@@ -83,7 +83,19 @@ fn broker_says(service: &str, error: &typebus::Error) -> Result<String, Error> {
     match error.kind() {
         ErrorKind::Topology => Ok(error.to_string()),
         ErrorKind::Config => Err(Error::Use(needs_feature(&error.to_string()))),
-        _ => Err(Error::File(format!("{service} is not provisioned: {error}"))),
+        kind => Err(Error::File(format!("{service} is not provisioned: {error}{}", advice(kind)))),
+    }
+}
+
+/// What to do, where the broker does not say it.
+const fn advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Connect | ErrorKind::Timeout => {
+            "; start the broker, or say where it is: TYPEBUS_URL, or `url` in the configuration"
+        }
+        ErrorKind::Authentication => "; TYPEBUS_URL, or the configuration, says as whom to log in",
+        ErrorKind::Permission => "; let this user create topics and groups, or run it as one who may",
+        _ => "",
     }
 }
 

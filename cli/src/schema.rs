@@ -9,7 +9,7 @@ use crate::{
     catalog::Catalog,
     error::{Error, Exit},
     manifests,
-    output::{self, Out},
+    output::{self, Format, Out},
 };
 
 /// The JSON Schema of the format of manifests.
@@ -44,6 +44,10 @@ pub(crate) struct Args {
     /// Print the JSON Schema of the format of manifests instead, for editors and for whoever reads them
     #[arg(long, conflicts_with_all = ["manifests", "output", "event", "base_url"])]
     manifest: bool,
+
+    /// How is printed what was written; schemas are JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// # Errors
@@ -69,10 +73,16 @@ pub(crate) fn run(args: &Args, out: Out<'_>) -> Result<Exit, Error> {
     match &args.output {
         None => out.write_all(output::pretty(&json!(schemas)).as_bytes())?,
         Some(folder) => {
+            let mut written = Vec::new();
             for (name, schema) in &schemas {
-                output::save(&output::pretty(schema), &folder.join(format!("{name}.json")))?;
+                let file = folder.join(format!("{name}.json"));
+                output::save(&output::pretty(schema), &file)?;
+                written.push(file);
             }
-            writeln!(out, "{} schemas written to {}", schemas.len(), folder.display())?;
+            match args.format {
+                Format::Text => writeln!(out, "{} schemas written to {}", written.len(), folder.display())?,
+                Format::Json => out.write_all(output::pretty(&json!({"written": written})).as_bytes())?,
+            }
         }
     }
     Ok(Exit::Fine)

@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::{
     Arguments,
     error::{Error, Exit},
-    output::Out,
+    output::{self, Format, Out},
 };
 
 /// Print what completes the command in a shell
@@ -17,6 +17,10 @@ pub(crate) struct Completions {
     /// Which shell
     #[arg(value_enum)]
     shell: Shell,
+
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Print the manual page
@@ -26,6 +30,10 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// That of a subcommand: `typebus man asyncapi`
     command: Option<String>,
+
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// # Errors
@@ -34,7 +42,7 @@ pub(crate) fn completions(args: &Completions, out: Out<'_>) -> Result<Exit, Erro
     // Into memory first: its writer takes for granted that nothing ends before it does.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Arguments::command(), "typebus", &mut text);
-    out.write_all(&text)?;
+    output::print(&String::from_utf8_lossy(&text), args.format, out)?;
     Ok(Exit::Fine)
 }
 
@@ -53,6 +61,8 @@ pub(crate) fn man(args: &Man, out: Out<'_>) -> Result<Exit, Error> {
             })?
         }
     };
-    clap_mangen::Man::new(page).render(out)?;
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    output::print(&String::from_utf8_lossy(&text), args.format, out)?;
     Ok(Exit::Fine)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, id};
+use super::{Edge, Graph, id};
 
 pub(super) fn write(graph: &Graph<'_>) -> String {
     let mut lines = Vec::new();
@@ -28,24 +28,7 @@ pub(super) fn write(graph: &Graph<'_>) -> String {
     for topic in &graph.dead_letters {
         lines.push(format!("  {}[\\\"{}\"\\]", id("d", &[topic]), escaped(topic)));
     }
-    for service in &graph.services {
-        let from = id("p", &[service.name]);
-        for (topic, kinds) in graph.by_topic(service.publishes.iter().copied()) {
-            lines.push(edge(&from, &id("t", &[graph.topics[topic].name]), &kinds));
-        }
-        for handler in &service.handlers {
-            let own = id("h", &[service.name, handler.name]);
-            for (topic, kinds) in graph.handled_by_topic(handler) {
-                lines.push(edge(&id("t", &[graph.topics[topic].name]), &own, &kinds));
-            }
-            for (topic, kinds) in graph.by_topic(handler.publishes.iter().copied()) {
-                lines.push(edge(&own, &id("t", &[graph.topics[topic].name]), &kinds));
-            }
-            if let Some(topic) = handler.dead_letter {
-                lines.push(format!("  {own} -.-> {}", id("d", &[graph.dead_letters[topic]])));
-            }
-        }
-    }
+    lines.extend(graph.edges().iter().map(edge));
     lines.iter().fold("flowchart LR\n".to_owned(), |mut text, line| {
         // A `String` takes whatever is written.
         let _ = writeln!(text, "{line}");
@@ -53,11 +36,12 @@ pub(super) fn write(graph: &Graph<'_>) -> String {
     })
 }
 
-/// Without a kind it is whatever comes.
-fn edge(from: &str, to: &str, kinds: &[&str]) -> String {
-    match kinds {
+fn edge(edge: &Edge<'_>) -> String {
+    let Edge { from, to, events, is_dead } = edge;
+    match &events[..] {
+        _ if *is_dead => format!("  {from} -.-> {to}"),
         [] => format!("  {from} --> {to}"),
-        kinds => format!("  {from} -->|\"{}\"| {to}", kinds.join("<br/>")),
+        events => format!("  {from} -->|\"{}\"| {to}", events.join("<br/>")),
     }
 }
 

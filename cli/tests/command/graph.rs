@@ -4,12 +4,26 @@ use crate::call::{SAMPLES, golden, typebus};
 
 #[test]
 fn the_samples_are_what_they_always_are() {
-    for (format, file) in [("mermaid", "graph.mmd"), ("dot", "graph.dot"), ("svg", "graph.svg")] {
+    for (format, file) in
+        [("mermaid", "graph.mmd"), ("dot", "graph.dot"), ("svg", "graph.svg"), ("json", "graph.json")]
+    {
         golden(file, &typebus(&["graph", SAMPLES, "--format", format]).fine());
     }
     let dead = typebus(&["graph", SAMPLES, "--format", "svg", "--dead-letters"]).fine();
     golden("graph.dead-letters.svg", &dead);
     golden("graph.dead-letters.mmd", &typebus(&["graph", SAMPLES, "--dead-letters"]).fine());
+}
+
+#[test]
+fn every_edge_is_between_nodes() {
+    let graph = typebus(&["graph", SAMPLES, "--dead-letters", "--format=json"]).fine();
+    let graph: serde_json::Value = serde_json::from_str(&graph).unwrap();
+    let ids: Vec<_> = graph["nodes"].as_array().unwrap().iter().map(|node| &node["id"]).collect();
+    let edges = graph["edges"].as_array().unwrap();
+    assert!(edges.iter().any(|edge| edge["to"] == "d_dead_billing"), "{graph:#}");
+    for edge in edges {
+        assert!(ids.contains(&&edge["from"]) && ids.contains(&&edge["to"]), "{edge}");
+    }
 }
 
 #[test]

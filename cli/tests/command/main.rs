@@ -11,6 +11,7 @@ mod docs;
 mod graph;
 mod init;
 mod manifests;
+mod programs;
 mod provision;
 mod schema;
 mod shell;

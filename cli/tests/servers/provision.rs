@@ -61,5 +61,6 @@ pub(crate) fn a_server_has_to_be_there(scheme: &str) {
     let refused = ended.refused(3);
     assert!(refused.contains("billing is not provisioned"), "{refused}");
     assert!(refused.contains("127.0.0.1:1"), "{refused}");
+    assert!(refused.contains("start the broker, or say where it is"), "{refused}");
     assert!(!refused.contains("hunter2"), "{refused}");
 }
