@@ -24,6 +24,8 @@ const NAMED: &str = "typebus-named";
 pub(super) const EXPIRES: &str = "typebus-expires";
 /// How many milliseconds it waited before it was stored.
 pub(super) const DELAYED: &str = "typebus-delayed";
+/// What stands for a name of no length; nothing else is encoded like this.
+const NAMELESS: &str = "%";
 /// What the names of all of these begin with.
 const OURS: &[u8] = b"typebus-";
 /// What the names of the server's own headers begin with.
@@ -36,6 +38,9 @@ const SERVERS: &[u8] = b"nats-";
 pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     let (mut encoded, mut named) = (String::new(), String::new());
+    let is_ours = sender == Sender::DeadLetter;
+    // A name is listed for all of its values: if one of them does not fit, all are encoded.
+    let crowded: Vec<_> = message.headers().filter_map(crowds).collect();
     let mut told = false;
     for header in message.headers() {
         match header {
@@ -50,32 +55,35 @@ pub(super) fn headers(message: &Message, sender: Sender) -> Result<HeaderMap> {
                     _ => map.append(prefixed(attribute), encode(value)),
                 }
             }
-            Header::Plain(name, value) => {
-                let is_ours = sender == Sender::DeadLetter;
-                let name = match name_of(name) {
-                    Some(name) => Cow::Borrowed(name),
-                    None if is_ours => {
-                        let name = encode(name);
+            Header::Plain(original, value) => {
+                let name = match name_of(original) {
+                    // One that looks encoded is, where others are: it must not be taken for one of them.
+                    Some(name) if !(is_ours && (name.contains('%') || is_servers(original))) => {
+                        Cow::Borrowed(name)
+                    }
+                    _ if is_ours => {
+                        let name = encode_name(original);
                         list(&mut named, &name);
                         Cow::Owned(name)
                     }
-                    None => {
-                        return Err(refuse(name, "needs a name of visible ASCII without a colon; rename it"));
+                    _ => {
+                        return Err(refuse(
+                            original,
+                            "needs a name of visible ASCII without a colon; rename it",
+                        ));
                     }
                 };
-                if name.as_bytes().get(..SERVERS.len()).is_some_and(|it| it.eq_ignore_ascii_case(SERVERS)) {
-                    return Err(refuse(name.as_bytes(), "has a name of the server's own; rename it"));
+                if is_servers(name.as_bytes()) {
+                    return Err(refuse(original, "has a name of the server's own; rename it"));
                 }
-                match fits(value) {
-                    Some(value) => map.append(&*name, value),
-                    None if !is_ours && std::str::from_utf8(value).is_err() => {
-                        let why = "has a value that is not UTF-8, which the broker cannot carry; encode it";
-                        return Err(refuse(name.as_bytes(), why));
-                    }
-                    None => {
-                        list(&mut encoded, &name);
-                        map.append(&*name, encode(value));
-                    }
+                if !crowded.contains(&original) {
+                    map.append(&*name, fits(value).unwrap_or_default());
+                } else if is_ours || std::str::from_utf8(value).is_ok() {
+                    list(&mut encoded, &name);
+                    map.append(&*name, encode(value));
+                } else {
+                    let why = "has a value that is not UTF-8, which the broker cannot carry; encode it";
+                    return Err(refuse(original, why));
                 }
             }
         }
@@ -181,7 +189,7 @@ fn assemble<'a>(all: impl Iterator<Item = (&'a [u8], &'a [u8])>, payload: &[u8])
     for Line { attribute, name, value } in lines {
         let is_attribute = attribute.is_some() && has_prefix(name);
         let decoded = if is_attribute || lists(encoded, name) { decode(value) } else { Cow::Borrowed(value) };
-        let name = if lists(named, name) { decode(name) } else { Cow::Borrowed(name) };
+        let name = if lists(named, name) { decode_name(name) } else { Cow::Borrowed(name) };
         builder.wire_header(&name, &decoded);
     }
     builder.build()
@@ -199,11 +207,10 @@ impl<'a> Apart<'a> {
     /// Says whether it was one.
     fn takes(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let is = |text: &[u8]| name.eq_ignore_ascii_case(text);
-        let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with));
-        if begins(SERVERS) {
+        if is_servers(name) {
             return true;
         }
-        if !begins(OURS) {
+        if !begins(name, OURS) {
             return false;
         }
         let place = match () {
@@ -215,6 +222,14 @@ impl<'a> Apart<'a> {
         place.get_or_insert(value);
         true
     }
+}
+
+fn begins(name: &[u8], with: &[u8]) -> bool {
+    name.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with))
+}
+
+fn is_servers(name: &[u8]) -> bool {
+    begins(name, SERVERS)
 }
 
 fn has_prefix(name: &[u8]) -> bool {
@@ -234,19 +249,35 @@ fn fits(value: &[u8]) -> Option<&str> {
     (!text.contains(['\r', '\n', '\0']) && text.trim() == text).then_some(text)
 }
 
+/// The name of a header whose value a line cannot hold.
+fn crowds(header: Header<'_>) -> Option<&[u8]> {
+    match header {
+        Header::Plain(name, value) if fits(value).is_none() => Some(name),
+        _ => None,
+    }
+}
+
+/// Adds a name to a list of names between commas. Its own commas are encoded there, and so is what encodes them.
 fn list(names: &mut String, name: &str) {
+    if lists(Some(names.as_bytes()), name.as_bytes()) {
+        return;
+    }
     if !names.is_empty() {
         names.push(',');
     }
-    names.push_str(name);
+    for byte in name.bytes() {
+        match byte {
+            b',' | b'%' => escape(names, byte),
+            byte => names.push(char::from(byte)),
+        }
+    }
 }
 
 fn lists(names: Option<&[u8]>, name: &[u8]) -> bool {
-    names.is_some_and(|names| names.split(|byte| *byte == b',').any(|listed| listed == name))
+    names.is_some_and(|names| names.split(|byte| *byte == b',').any(|listed| *decode(listed) == *name))
 }
 
-/// Encodes what the binding of CloudEvents asks for: space, `"`, `%`, and all that is not visible ASCII. So is a comma
-/// in a name, which separates names here.
+/// Encodes what the binding of CloudEvents asks for: space, `"`, `%`, and all that is not visible ASCII.
 fn encode(value: &[u8]) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value {
@@ -257,6 +288,23 @@ fn encode(value: &[u8]) -> String {
         }
     }
     text
+}
+
+/// The name of a header that has to be encoded. Nothing is left that stands between names and values, or that makes it
+/// one of the server's.
+fn encode_name(name: &[u8]) -> String {
+    if name.is_empty() {
+        return NAMELESS.to_owned();
+    }
+    let mut text = encode(name).replace(':', "%3A");
+    if is_servers(name) {
+        text.replace_range(..1, &format!("%{:X}", name[0]));
+    }
+    text
+}
+
+fn decode_name(name: &[u8]) -> Cow<'_, [u8]> {
+    if name == NAMELESS.as_bytes() { Cow::Borrowed(b"") } else { decode(name) }
 }
 
 fn escape(text: &mut String, byte: u8) {
@@ -317,24 +365,59 @@ mod tests {
         builder.build()
     }
 
+    #[test]
+    fn values_of_one_name_are_encoded_all_or_none_and_names_keep_their_commas() {
+        let sent = built(None, &[(b"x,y", b" "), (b"x,y", b"%41"), (b"x", b"%41"), (b"y", b"%41")]);
+        let map = headers(&sent, Sender::Program).unwrap();
+        let values = |name: &str| map.get_all(name).map(|it| it.as_str()).collect::<Vec<_>>();
+        assert_eq!((values("x,y"), values("x")), (vec!["%20", "%2541"], vec!["%41"]));
+        assert_eq!(values(ENCODED), ["x%2Cy"]);
+        assert_eq!(by_name(&message(Some(&map), b"{}")), by_name(&sent));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_again(
             key in proptest::option::of(any::<Vec<u8>>()),
-            values in proptest::collection::vec("\\PC*|[ \\r\\n%a]*", 0..4),
+            all in proptest::collection::vec(("x|X|y,x|%78|y", "\\PC*|[ \\r\\n%a,2C]*"), 0..6),
         ) {
-            let headers: Vec<_> = values.iter().map(|value| (&b"x"[..], value.as_bytes())).collect();
-            let sent = built(key.as_deref(), &headers);
-            let map = headers_of(&sent);
+            let all: Vec<_> = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let sent = built(key.as_deref(), &all);
+            for sender in [Sender::Program, Sender::DeadLetter] {
+                let map = headers(&sent, sender).unwrap();
+                let got = message(Some(&map), sent.payload());
+                prop_assert_eq!(got.key(), sent.key());
+                prop_assert_eq!(by_name(&got), by_name(&sent), "{:?}", map);
+            }
+        }
+
+        #[test]
+        fn a_dead_letter_carries_any_name_and_value(
+            all in proptest::collection::vec((bytes("(?s-u:.{0,3})|x|%78|x,y|Nats-x|[%:,a]{1,4}"), bytes("(?s-u:.*)|[ %a]*")), 0..6),
+        ) {
+            let all: Vec<_> = all.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            let sent = built(None, &all);
+            let map = headers(&sent, Sender::DeadLetter).unwrap();
             let got = message(Some(&map), sent.payload());
-            prop_assert_eq!(got.key(), sent.key());
-            prop_assert!(got.headers().eq(sent.headers()), "{:?}", map);
+            prop_assert_eq!(by_name(&got), by_name(&sent), "{:?}", map);
         }
     }
 
-    fn headers_of(sent: &Message) -> HeaderMap {
-        // Where one value of a name is encoded, all of that name are; here each value comes alone or is like the others.
-        headers(sent, Sender::Program).unwrap()
+    fn bytes(pattern: &str) -> impl Strategy<Value = Vec<u8>> {
+        proptest::string::bytes_regex(pattern).unwrap()
+    }
+
+    /// Headers of one name in their order; names have none on the wire.
+    fn by_name(message: &Message) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut all: Vec<_> = message
+            .headers()
+            .map(|header| match header {
+                Header::Attribute(attribute, value) => (attribute.name().as_bytes().to_vec(), value.to_vec()),
+                Header::Plain(name, value) => (name.to_vec(), value.to_vec()),
+            })
+            .collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
     }
 
     #[test]
