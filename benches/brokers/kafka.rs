@@ -10,12 +10,12 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
-    message::{Header, OwnedHeaders},
+    message::{Header, Headers as _, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use typebus_benches::Order;
 
-use crate::{APART, CALM, Raw, Size, Took, Watch, cpu, ours, unique};
+use crate::{APART, CALM, KIND, Raw, Size, Stamp, Took, Watch, cpu, ours, unique};
 
 pub(crate) struct Program {
     hosts: String,
@@ -99,16 +99,17 @@ impl Program {
     }
 }
 
-fn headers(id: &str) -> OwnedHeaders {
+fn headers(partition_key: &str) -> OwnedHeaders {
+    let Stamp { id, time } = Stamp::new();
     let header =
         |headers: OwnedHeaders, key: &str, value: &str| headers.insert(Header { key, value: Some(value) });
-    let headers = header(OwnedHeaders::new_with_capacity(7), "ce_type", "order.v1");
+    let headers = header(OwnedHeaders::new_with_capacity(7), "ce_type", KIND);
     let headers = header(headers, "content-type", "application/json");
     let headers = header(headers, "ce_specversion", "1.0");
     let headers = header(headers, "ce_source", "loads");
-    let headers = header(headers, "ce_time", "2026-11-24T12:00:00.000Z");
-    let headers = header(headers, "ce_id", id);
-    header(headers, "ce_partitionkey", "order-000000")
+    let headers = header(headers, "ce_time", &time);
+    let headers = header(headers, "ce_id", &id);
+    header(headers, "ce_partitionkey", partition_key)
 }
 
 impl Raw for Program {
@@ -123,7 +124,7 @@ impl Raw for Program {
         let send = |n: u64| {
             let order = Order::nth(n);
             let payload = serde_json::to_vec(&order).unwrap();
-            let headers = headers("019a0000-0000-7000-8000-000000000000");
+            let headers = headers(&order.order_id);
             *flying.count.lock().unwrap() += 1;
             let record = BaseRecord::to(&topic).key(&order.order_id).payload(&payload).headers(headers);
             assert!(producer.send(record).is_ok(), "the queue is full");
@@ -144,6 +145,8 @@ impl Raw for Program {
             let Some(message) = consumer.poll(Duration::from_secs(10)) else { panic!("nothing comes") };
             let message = message.unwrap();
             watch.start();
+            let kind = message.headers().unwrap().iter().find(|header| header.key == "ce_type");
+            assert_eq!(kind.and_then(|kind| kind.value), Some(KIND.as_bytes()));
             let order: Order = serde_json::from_slice(message.payload().unwrap()).unwrap();
             std::hint::black_box(&order);
             consumer.store_offset_from_message(&message).unwrap();
@@ -178,7 +181,7 @@ impl Raw for Program {
             std::thread::sleep(due.saturating_sub(begun.elapsed()));
             let payload = ours::now().to_string();
             *flying.count.lock().unwrap() += 1;
-            let record = BaseRecord::to(&topic).key("k").payload(&payload).headers(headers("1"));
+            let record = BaseRecord::to(&topic).key("k").payload(&payload).headers(headers("k"));
             assert!(producer.send(record).is_ok(), "the queue is full");
             flying.wait_below(1);
         }

@@ -3,8 +3,8 @@
 //!
 //! `cargo bench -p typebus-benches --features nats --bench brokers -- nats [--rounds N] [--events N] [--window N]`. The
 //! server is the one of `TYPEBUS_TEST_NATS_URL`, as `cargo xtask brokers up` prints it. Both sides do the same work: an
-//! [`Order`] of 200 bytes in JSON with the same headers, each confirmed; consuming decodes it and settles it. The time
-//! of consuming is from the first order to the last.
+//! [`Order`] of 200 bytes in JSON with the same headers, an id and a time of its own, each confirmed; consuming looks at
+//! its type, decodes it and settles it. The time of consuming is from the first order to the last.
 //!
 //! With `--soak SECONDS` our side alone publishes and consumes for so long: nothing may be lost or overtake its key.
 
@@ -146,6 +146,22 @@ fn cpu() -> Duration {
         |nth: usize| after.split_whitespace().nth(nth).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
+
+/// What is new in the envelope of each event; with the rest it is what ours writes.
+struct Stamp {
+    id: String,
+    time: String,
+}
+
+impl Stamp {
+    fn new() -> Self {
+        let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        Self { id: uuid::Uuid::now_v7().to_string(), time }
+    }
+}
+
+/// The kind of the only event. Whoever takes more than one has to look at it.
+const KIND: &str = "order.v1";
 
 /// A word that no other run has.
 fn unique() -> String {

@@ -12,7 +12,7 @@ use async_nats::{
 use futures_util::StreamExt as _;
 use typebus_benches::Order;
 
-use crate::{APART, CALM, Raw, Size, Took, Watch, cpu, ours, unique};
+use crate::{APART, CALM, KIND, Raw, Size, Stamp, Took, Watch, cpu, ours, unique};
 
 pub(crate) struct Program {
     url: String,
@@ -42,17 +42,18 @@ impl Program {
     }
 }
 
-fn headers(id: &str) -> HeaderMap {
+fn headers(key: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    let Stamp { id, time } = Stamp::new();
     for (name, value) in [
-        ("ce-type", "order.v1"),
+        ("ce-type", KIND),
         ("ce-datacontenttype", "application/json"),
         ("ce-specversion", "1.0"),
         ("ce-source", "loads"),
-        ("ce-time", "2026-11-24T12:00:00.000Z"),
-        ("ce-id", "019a0000-0000-7000-8000-000000000000"),
-        ("ce-partitionkey", "order-000000"),
-        ("Nats-Msg-Id", id),
+        ("ce-time", &time),
+        ("ce-id", &id),
+        ("ce-partitionkey", key),
+        ("Nats-Msg-Id", &id),
     ] {
         headers.insert(name, value);
     }
@@ -66,8 +67,9 @@ impl Raw for Program {
             let (before, began) = (cpu(), Instant::now());
             let mut window = VecDeque::new();
             for n in 0..size.events {
-                let payload = serde_json::to_vec(&Order::nth(n)).unwrap();
-                let headers = headers(&n.to_string());
+                let order = Order::nth(n);
+                let payload = serde_json::to_vec(&order).unwrap();
+                let headers = headers(&order.order_id);
                 let publish = context.publish_with_headers(subject.clone(), headers, payload.into());
                 window.push_back(publish.await.unwrap());
                 if window.len() >= size.window
@@ -85,6 +87,8 @@ impl Raw for Program {
             while count < size.events {
                 let message = messages.next().await.unwrap().unwrap();
                 watch.start();
+                let kind = message.headers.as_ref().and_then(|headers| headers.get("ce-type"));
+                assert_eq!(kind.map(|kind| kind.as_str()), Some(KIND));
                 let order: Order = serde_json::from_slice(&message.payload).unwrap();
                 std::hint::black_box(&order);
                 message.ack_with(AckKind::Ack).await.unwrap();
@@ -114,7 +118,7 @@ impl Raw for Program {
                 for n in 0..CALM {
                     ticks.tick().await;
                     let payload = ours::now().to_string();
-                    let headers = headers(&format!("calm-{n}"));
+                    let headers = headers(&n.to_string());
                     let publish = context.publish_with_headers(subject.clone(), headers, payload.into());
                     publish.await.unwrap().await.unwrap();
                 }

@@ -16,7 +16,7 @@ use lapin::{
 };
 use typebus_benches::Order;
 
-use crate::{APART, CALM, Raw, Size, Took, Watch, cpu, ours, unique};
+use crate::{APART, CALM, KIND, Raw, Size, Stamp, Took, Watch, cpu, ours, unique};
 
 pub(crate) struct Program {
     url: String,
@@ -57,13 +57,14 @@ impl Program {
 }
 
 fn properties(key: &str) -> BasicProperties {
+    let Stamp { id, time } = Stamp::new();
     let mut headers = FieldTable::default();
     for (name, value) in [
-        ("ce-type", "order.v1"),
+        ("ce-type", KIND),
         ("ce-specversion", "1.0"),
         ("ce-source", "loads"),
-        ("ce-time", "2026-11-24T12:00:00.000Z"),
-        ("ce-id", "019a0000-0000-7000-8000-000000000000"),
+        ("ce-time", &time),
+        ("ce-id", &id),
         ("ce-partitionkey", key),
     ] {
         headers.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
@@ -71,7 +72,7 @@ fn properties(key: &str) -> BasicProperties {
     BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type("application/json".into())
-        .with_message_id("0".into())
+        .with_message_id(id.as_str().into())
         .with_headers(headers)
 }
 
@@ -124,6 +125,9 @@ impl Raw for Program {
             while count < size.events {
                 let delivery = consumer.next().await.unwrap().unwrap();
                 watch.start();
+                let headers = delivery.properties.headers().as_ref().unwrap();
+                let kind = AMQPValue::LongString(LongString::from(KIND));
+                assert_eq!(headers.inner().get("ce-type"), Some(&kind));
                 let order: Order = serde_json::from_slice(&delivery.data).unwrap();
                 std::hint::black_box(&order);
                 count += 1;

@@ -8,7 +8,7 @@ use std::fmt;
 use triomphe::ThinArc;
 
 pub use self::builder::MessageBuilder;
-#[cfg(feature = "nats")]
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
 pub(crate) use self::builder::wire_attribute;
 pub(crate) use self::builder::{Letterhead, Opening};
 
@@ -319,7 +319,14 @@ impl Message {
     pub(crate) fn to_builder(&self) -> MessageBuilder {
         let Head { payload_end, key_end, headers, traits } = *self.head();
         let (payload_end, key_end) = (payload_end as usize, key_end as usize);
-        MessageBuilder { data: self.data().to_vec(), payload_end, key_end, headers, traits }
+        MessageBuilder {
+            data: self.data().to_vec(),
+            payload_end,
+            key_end,
+            headers,
+            traits,
+            written: u16::MAX,
+        }
     }
 
     /// How many bytes the whole message takes in memory, payload, key and headers.

@@ -6,6 +6,9 @@ use triomphe::ThinArc;
 
 use super::{Attribute, Defect, Head, Header, Headers, Message, PLAIN, Traits};
 
+/// What key and headers take in most messages, in bytes: with so much room at once the buffer does not grow.
+const ENVELOPE: usize = 512;
+
 /// Writes a [`Message`] into a buffer that is used again: payload first, then key, then headers.
 #[derive(Default)]
 pub struct MessageBuilder {
@@ -14,6 +17,8 @@ pub struct MessageBuilder {
     pub(super) key_end: usize,
     pub(super) headers: u32,
     pub(super) traits: Traits,
+    /// The attributes that may have been written, a bit for each.
+    pub(super) written: u16,
 }
 
 impl fmt::Debug for MessageBuilder {
@@ -31,20 +36,22 @@ impl MessageBuilder {
     /// A builder with an empty payload and no key.
     #[must_use]
     pub const fn new() -> Self {
-        Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, traits: Traits(0) }
+        Self { data: Vec::new(), payload_end: 0, key_end: 0, headers: 0, traits: Traits(0), written: 0 }
     }
 
     /// A builder with this payload, for one message.
     #[must_use]
     pub fn with_payload(payload: &[u8]) -> Self {
         let end = payload.len();
-        Self { data: payload.to_vec(), payload_end: end, key_end: end, ..Self::new() }
+        let mut data = Vec::with_capacity(end + ENVELOPE);
+        data.extend_from_slice(payload);
+        Self { data, payload_end: end, key_end: end, ..Self::new() }
     }
 
     /// Forgets what was written and keeps the buffer.
     pub fn clear(&mut self) {
         self.data.clear();
-        (self.payload_end, self.key_end, self.headers) = (0, 0, 0);
+        (self.payload_end, self.key_end, self.headers, self.written) = (0, 0, 0, 0);
         self.traits = Traits::default();
     }
 
@@ -111,6 +118,7 @@ impl MessageBuilder {
         if attribute == Attribute::ContentType {
             self.traits.note_content_type(value);
         }
+        self.written |= bit(attribute);
         self.data.push(attribute as u8);
         self.data.extend_from_slice(&length(value).to_le_bytes());
         self.data.extend_from_slice(value);
@@ -128,6 +136,7 @@ impl MessageBuilder {
         self.data.extend_from_slice(&[attribute as u8, a, b, c, d]);
         self.data.extend_from_slice(value);
         self.headers += 1;
+        self.written |= bit(attribute);
         self
     }
 
@@ -145,6 +154,7 @@ impl MessageBuilder {
     pub(crate) fn letterhead(&mut self, letterhead: &Letterhead) -> &mut Self {
         self.data.extend_from_slice(&letterhead.0.data);
         self.headers += letterhead.0.headers;
+        self.written |= letterhead.0.written;
         self.traits.0 |= letterhead.0.traits.0;
         self
     }
@@ -183,7 +193,8 @@ impl MessageBuilder {
                 return self.header(name, value);
             }
         };
-        let mut written = Headers { rest: &self.data[self.key_end..] };
+        let is_repeated = self.written & bit(attribute) != 0;
+        let mut written = Headers { rest: if is_repeated { &self.data[self.key_end..] } else { &[] } };
         let earlier = written.find_map(|header| match header {
             Header::Attribute(found, value) if found == attribute => Some(value),
             Header::Attribute(..) | Header::Plain(..) => None,
@@ -242,13 +253,24 @@ impl Letterhead {
 /// The attribute that a header of others is, whatever its prefix.
 pub(crate) fn wire_attribute(name: &[u8]) -> Option<Attribute> {
     const PREFIXES: [&[u8]; 4] = [b"ce_", b"ce-", b"cloudevents:", b"cloudevents_"];
-    let lower = name.to_ascii_lowercase();
-    match lower.as_slice() {
-        b"content-type" => Some(Attribute::ContentType),
-        b"traceparent" => Some(Attribute::TraceParent),
-        b"tracestate" => Some(Attribute::TraceState),
-        lower => Attribute::from_name(PREFIXES.iter().find_map(|prefix| lower.strip_prefix(*prefix))?),
+    let is = |name: &[u8], attribute: &Attribute| name.eq_ignore_ascii_case(attribute.name().as_bytes());
+    match name.first()?.to_ascii_lowercase() {
+        b't' => [Attribute::TraceParent, Attribute::TraceState].into_iter().find(|it| is(name, it)),
+        b'c' if name.eq_ignore_ascii_case(b"content-type") => Some(Attribute::ContentType),
+        b'c' => {
+            let known = PREFIXES.iter().find_map(|prefix| {
+                let (begin, rest) = name.split_at_checked(prefix.len())?;
+                begin.eq_ignore_ascii_case(prefix).then_some(rest)
+            });
+            known.and_then(|rest| Attribute::ALL.into_iter().find(|it| is(rest, it)))
+        }
+        _ => None,
     }
+}
+
+/// The place of an attribute among those that were written.
+const fn bit(attribute: Attribute) -> u16 {
+    1 << (attribute as u16)
 }
 
 /// Lengths are kept in 32 bits: no broker carries a message of 4 GiB, and backends refuse far smaller ones.

@@ -42,7 +42,7 @@ pub(super) struct Poller {
     /// Only for a subscription of one instance.
     pub(super) instance: Option<Instance>,
     pub(super) builder: MessageBuilder,
-    pub(super) topics: HashMap<String, Topic>,
+    pub(super) topics: Topics,
     /// Since when there is no room, and whether the client is paused for it.
     pub(super) full: Option<Instant>,
     pub(super) paused: bool,
@@ -56,6 +56,24 @@ const BATCH: usize = 256;
 const NAP: Duration = Duration::from_millis(100);
 /// How long a buffer may be full before the client is paused: pausing throws away what it has fetched.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The topics whose messages came.
+#[derive(Default)]
+pub(super) struct Topics {
+    by_name: HashMap<String, Topic>,
+    /// Messages of one come together.
+    last: Option<Topic>,
+}
+
+impl Topics {
+    fn get(&mut self, name: &str) -> Topic {
+        if let Some(last) = self.last.as_ref().filter(|last| last.as_str() == name) {
+            return last.clone();
+        }
+        let known = self.by_name.entry(name.to_owned()).or_insert_with(|| Topic::from(name));
+        self.last.insert(known.clone()).clone()
+    }
+}
 
 impl Poller {
     /// Runs until the consumer is closed or dropped.
@@ -118,14 +136,7 @@ impl Poller {
                 None => idle += 1,
                 Some(Ok(message)) => {
                     (count, idle) = (count + 1, 0);
-                    let topic = match self.topics.get(message.topic()) {
-                        Some(topic) => topic.clone(),
-                        None => {
-                            let topic = Topic::from(message.topic());
-                            self.topics.insert(message.topic().to_owned(), topic.clone());
-                            topic
-                        }
-                    };
+                    let topic = self.topics.get(message.topic());
                     let (partition, offset) = (message.partition(), unsigned(message.offset()));
                     let pulled = Pulled {
                         topic,

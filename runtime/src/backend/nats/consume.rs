@@ -67,6 +67,12 @@ pub(super) enum Record {
     Done(Option<Token>, Result<()>),
 }
 
+impl Wish {
+    pub(super) const fn is_open(self) -> bool {
+        self.count > 0 && self.bytes > 0
+    }
+}
+
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -163,13 +169,13 @@ impl Consumer for NatsConsumer {
                 taken = true;
                 into.push(delivery);
             }
-            let grew = room.count > state.room.count || taken;
+            let has_grown = taken || room.count > state.room.count || room.is_open() && !state.room.is_open();
             state.room = room;
             if !taken && !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 state.waker = Some(cx.waker().clone());
             }
             drop(state);
-            if grew {
+            if has_grown {
                 self.lanes[at].told.notify_one();
             }
         }

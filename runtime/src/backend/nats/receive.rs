@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderName, Message as Wire, Subject};
+use async_nats::{Message as Wire, Subject};
 use tokio::time::Instant;
 
 use super::{
@@ -18,9 +18,6 @@ use crate::{
     error::{ErrorKind, Result},
     topic,
 };
-
-/// The header that says who is pinned.
-const PIN: HeaderName = HeaderName::from_static("Nats-Pin-Id");
 
 impl Driver {
     pub(super) async fn receive(&mut self, messages: Vec<Wire>) -> Result<Option<Turn>> {
@@ -80,6 +77,7 @@ impl Driver {
         let Some(reply) = &wire.reply else { return Ok(None) };
         let Some(place) = Place::read(reply) else { return Ok(None) };
         self.outstanding = self.outstanding.saturating_sub(1);
+        let (message, apart) = wire::message(wire.headers.as_ref(), &wire.payload);
         if self.mode == Mode::Competing {
             if let Some(position) = self.by_sequence.get(&place.sequence) {
                 if let Some(held) = self.held.get_mut(position) {
@@ -88,20 +86,14 @@ impl Driver {
                 return Ok(None);
             }
         } else {
-            let pin = wire.headers.as_ref().and_then(|headers| headers.get(PIN));
-            let is_other = self.mode == Mode::Pinned && pin.map(|pin| pin.as_str()) != self.pin.as_deref();
+            let is_other = self.mode == Mode::Pinned && apart.pin != self.pin.as_deref().map(str::as_bytes);
             // Something of it was lost on the way, or somebody else reset the consumer.
             if is_other || place.sequence <= self.last || place.delivered > 1 {
                 return Ok(Some(Turn::Again));
             }
             self.last = place.sequence;
         }
-        let header = |name: &'static str| {
-            let headers = wire.headers.as_ref()?;
-            let value = headers.get(HeaderName::from_static(name))?;
-            value.as_str().parse::<u64>().ok().map(Duration::from_millis)
-        };
-        let (expires, delayed) = (header(wire::EXPIRES), header(wire::DELAYED));
+        let (expires, delayed) = (apart.expires(), apart.delayed());
         let age = (expires.is_some() || delayed.is_some()).then(|| place.age());
         let is_expired = expires.is_some_and(|expires| age.is_some_and(|age| age >= expires));
         let age = age.map(|age| age + delayed.unwrap_or_default());
@@ -110,7 +102,6 @@ impl Driver {
             return Ok(None);
         }
         let past = self.past(&place, age).await?;
-        let message = wire::message(wire.headers.as_ref(), &wire.payload);
         deliveries.push(self.delivery(&wire.subject, message, reply.clone(), &place, past));
         Ok(None)
     }

@@ -6,7 +6,6 @@ use async_nats::Subject;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    consume::Wish,
     drive::{Driver, ENDS, Mode},
     failure::asked,
     names,
@@ -68,24 +67,32 @@ impl Driver {
         self.send(subject, Some(format!("{}.{reply}", self.inbox)), text).await
     }
 
-    /// Asks for as much as the worker has room for.
+    /// Asks for as much as may be held, in as few questions as that takes: the worker takes what waits for it a little at
+    /// a time. What instances compete for is left to the others as long as it has no room.
     pub(super) async fn pull(&mut self) -> Result<()> {
-        let (Wish { count, bytes }, queued, queued_bytes) = {
+        let (room, queued, queued_bytes) = {
             let state = self.shared.lock();
             (state.room, state.queue.len(), state.queued_bytes)
         };
-        let most = if self.ends >= ENDS { 1 } else { self.options.fetch };
-        let target = count.saturating_sub(queued).min(most);
-        let wanted = target.saturating_sub(self.outstanding);
-        if wanted == 0 || self.outstanding > target / 2 || !self.link.is_up() {
+        let bytes = room.bytes.saturating_sub(queued_bytes);
+        if !room.is_open() || bytes == 0 || !self.link.is_up() {
             return Ok(());
         }
-        let bytes = bytes.saturating_sub(queued_bytes).max(self.options.max_message * 2);
+        let most = if self.ends >= ENDS { 1 } else { self.options.fetch };
+        let ahead = match self.mode {
+            Mode::Pinned | Mode::Alone => self.subscription.limits.held.saturating_sub(self.held.len()),
+            Mode::Competing => 0,
+        };
+        let target = room.count.saturating_sub(queued).max(ahead).min(most);
+        let wanted = target.saturating_sub(self.outstanding);
+        if wanted == 0 || self.outstanding > target / 2 {
+            return Ok(());
+        }
         if self.outstanding == 0 {
             self.heard = Instant::now();
         }
         self.outstanding += wanted;
-        self.ask_for(wanted, Some(bytes), "p").await
+        self.ask_for(wanted, Some(bytes.max(self.options.max_message * 2)), "p").await
     }
 
     /// Renews leases, shows that it is there, and asks again where nothing was heard.

@@ -39,7 +39,8 @@ impl Driver {
                     Heard::Messages(messages) => {
                         self.heard = Instant::now();
                         for message in messages {
-                            let pin = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pin-Id"));
+                            let pin =
+                                message.headers.as_ref().and_then(|headers| headers.get_last("Nats-Pin-Id"));
                             if let Some(pin) = pin.filter(|_| message.reply.is_some()) {
                                 self.pin = Some(pin.as_str().to_owned());
                                 return Ok(None);

@@ -3,7 +3,7 @@
 //! The binding of CloudEvents encodes the values of attributes by percent. Values of other headers are written as they
 //! are; where a line cannot hold one it is encoded too, and [`ENCODED`] names the header.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use async_nats::{HeaderMap, HeaderName};
 
@@ -28,6 +28,8 @@ pub(super) const DELAYED: &str = "typebus-delayed";
 const NAMELESS: &str = "%";
 /// What the names of all of these begin with.
 const OURS: &[u8] = b"typebus-";
+/// Says who is pinned.
+const PIN: &[u8] = b"nats-pin-id";
 /// What the names of the server's own headers begin with.
 const SERVERS: &[u8] = b"nats-";
 
@@ -127,8 +129,8 @@ pub(super) fn size(map: &HeaderMap) -> usize {
     lines.sum::<usize>() + 14
 }
 
-/// A message as it arrived, from whomever.
-pub(super) fn message(map: Option<&HeaderMap>, payload: &[u8]) -> Message {
+/// A message as it arrived, from whomever, and what stood beside it.
+pub(super) fn message<'a>(map: Option<&'a HeaderMap>, payload: &[u8]) -> (Message, Apart<'a>) {
     let all = map.into_iter().flat_map(HeaderMap::iter).flat_map(|(name, values)| {
         let name: &str = name.as_ref();
         values.iter().map(move |value| (name.as_bytes(), value.as_str().as_bytes()))
@@ -143,7 +145,7 @@ pub(super) fn raw_message(block: &[u8], payload: &[u8]) -> Message {
         let colon = line.iter().position(|byte| *byte == b':')?;
         Some((&line[..colon], line[colon + 1..].trim_ascii()))
     });
-    assemble(lines, payload)
+    assemble(lines, payload).0
 }
 
 /// Whether the client can read this block of headers.
@@ -164,60 +166,78 @@ struct Line<'a> {
     value: &'a [u8],
 }
 
-fn assemble<'a>(all: impl Iterator<Item = (&'a [u8], &'a [u8])>, payload: &[u8]) -> Message {
-    let (mut apart, mut lines) = (Apart::default(), Vec::with_capacity(8));
+fn assemble<'a>(all: impl Iterator<Item = (&'a [u8], &'a [u8])>, payload: &[u8]) -> (Message, Apart<'a>) {
+    let mut apart = Apart::default();
+    // Each attribute in its place, and what else there is.
+    let mut known: [Option<Line<'a>>; Attribute::ALL.len()] = [const { None }; Attribute::ALL.len()];
+    let mut others = Vec::new();
     for (name, value) in all {
         if !apart.takes(name, value) {
-            lines.push(Line { attribute: wire_attribute(name), name, value });
+            let attribute = wire_attribute(name);
+            let line = Line { attribute, name, value };
+            match attribute.and_then(|attribute| known.get_mut(attribute as usize - 1)) {
+                Some(place) if place.is_none() => *place = Some(line),
+                _ => others.push(line),
+            }
         }
     }
-    let Apart { key, encoded, named } = apart;
+    // Names have no order of their own on the wire.
+    others.sort_by_key(|line| line.name);
     let mut builder = MessageBuilder::with_payload(payload);
-    let is_told = |line: &Line<'_>| line.attribute == Some(Attribute::PartitionKey);
-    if let Some(key) = key.or_else(|| lines.iter().find(|line| is_told(line)).map(|line| line.value)) {
+    let told = known[Attribute::PartitionKey as usize - 1].as_ref().map(|line| line.value);
+    if let Some(key) = apart.key.or(told) {
         builder.key(&decode(key));
     }
-    if key.is_none() {
-        lines.retain(|line| !is_told(line) || std::str::from_utf8(&decode(line.value)).is_err());
-    }
-    // The type comes first, as typebus itself writes it; names have no order of their own on the wire.
-    lines.sort_by_key(|line| match line.attribute {
-        Some(Attribute::Type) => (0, Attribute::Type as u8, &b""[..]),
-        Some(attribute) => (1, attribute as u8, &b""[..]),
-        None => (2, 0, line.name),
-    });
-    for Line { attribute, name, value } in lines {
+    let is_key = |line: &Line<'_>| {
+        apart.key.is_none()
+            && line.attribute == Some(Attribute::PartitionKey)
+            && std::str::from_utf8(&decode(line.value)).is_ok()
+    };
+    // The type comes first, as typebus itself writes it.
+    let kind = known[Attribute::Type as usize - 1].take();
+    let lines = kind.into_iter().chain(known.into_iter().flatten()).chain(others);
+    for line in lines.filter(|line| !is_key(line)) {
+        let Line { attribute, name, value } = line;
         let is_attribute = attribute.is_some() && has_prefix(name);
-        let decoded = if is_attribute || lists(encoded, name) { decode(value) } else { Cow::Borrowed(value) };
-        let name = if lists(named, name) { decode_name(name) } else { Cow::Borrowed(name) };
-        builder.wire_header(&name, &decoded);
+        let value = if is_attribute || lists(apart.encoded, name) { decode(value) } else { value.into() };
+        match attribute {
+            _ if lists(apart.named, name) => builder.wire_header(&decode_name(name), &value),
+            Some(attribute) => builder.foreign(Header::Attribute(attribute, &value)),
+            None => builder.foreign(Header::Plain(name, &value)),
+        };
     }
-    builder.build()
+    (builder.build(), apart)
 }
 
-/// What is no header of the message: the server's own are not kept.
-#[derive(Default)]
-struct Apart<'a> {
+/// What is no header of the message.
+#[derive(Debug, Default)]
+pub(super) struct Apart<'a> {
     key: Option<&'a [u8]>,
     encoded: Option<&'a [u8]>,
     named: Option<&'a [u8]>,
+    /// Who is pinned, as the server adds it.
+    pub(super) pin: Option<&'a [u8]>,
+    expires: Option<&'a [u8]>,
+    delayed: Option<&'a [u8]>,
 }
 
 impl<'a> Apart<'a> {
     /// Says whether it was one.
     fn takes(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let is = |text: &[u8]| name.eq_ignore_ascii_case(text);
-        if is_servers(name) {
+        // The server's comes behind whatever the publisher wrote.
+        if is_servers(name) && is(PIN) {
+            self.pin = Some(value);
             return true;
         }
-        if !begins(name, OURS) {
-            return false;
-        }
         let place = match () {
+            () if !begins(name, OURS) => return is_servers(name),
             () if is(KEY.as_bytes()) => &mut self.key,
             () if is(ENCODED.as_bytes()) => &mut self.encoded,
             () if is(NAMED.as_bytes()) => &mut self.named,
-            () => return is(EXPIRES.as_bytes()) || is(DELAYED.as_bytes()),
+            () if is(EXPIRES.as_bytes()) => &mut self.expires,
+            () if is(DELAYED.as_bytes()) => &mut self.delayed,
+            () => return false,
         };
         place.get_or_insert(value);
         true
@@ -230,6 +250,22 @@ fn begins(name: &[u8], with: &[u8]) -> bool {
 
 fn is_servers(name: &[u8]) -> bool {
     begins(name, SERVERS)
+}
+
+impl Apart<'_> {
+    /// In how long from its storing it expires.
+    pub(super) fn expires(&self) -> Option<Duration> {
+        self.expires.and_then(millis)
+    }
+
+    /// How long it waited before it was stored.
+    pub(super) fn delayed(&self) -> Option<Duration> {
+        self.delayed.and_then(millis)
+    }
+}
+
+fn millis(text: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(text).ok()?.parse().ok().map(Duration::from_millis)
 }
 
 fn has_prefix(name: &[u8]) -> bool {
@@ -372,7 +408,7 @@ mod tests {
         let values = |name: &str| map.get_all(name).map(|it| it.as_str()).collect::<Vec<_>>();
         assert_eq!((values("x,y"), values("x")), (vec!["%20", "%2541"], vec!["%41"]));
         assert_eq!(values(ENCODED), ["x%2Cy"]);
-        assert_eq!(by_name(&message(Some(&map), b"{}")), by_name(&sent));
+        assert_eq!(by_name(&message(Some(&map), b"{}").0), by_name(&sent));
     }
 
     proptest! {
@@ -385,7 +421,7 @@ mod tests {
             let sent = built(key.as_deref(), &all);
             for sender in [Sender::Program, Sender::DeadLetter] {
                 let map = headers(&sent, sender).unwrap();
-                let got = message(Some(&map), sent.payload());
+                let (got, _) = message(Some(&map), sent.payload());
                 prop_assert_eq!(got.key(), sent.key());
                 prop_assert_eq!(by_name(&got), by_name(&sent), "{:?}", map);
             }
@@ -398,7 +434,7 @@ mod tests {
             let all: Vec<_> = all.iter().map(|(name, value)| (&name[..], &value[..])).collect();
             let sent = built(None, &all);
             let map = headers(&sent, Sender::DeadLetter).unwrap();
-            let got = message(Some(&map), sent.payload());
+            let (got, _) = message(Some(&map), sent.payload());
             prop_assert_eq!(by_name(&got), by_name(&sent), "{:?}", map);
         }
     }
@@ -429,7 +465,7 @@ mod tests {
         map.insert("traceparent", "00-1-2-01");
         map.insert("Nats-Msg-Id", "1");
         map.insert("note", "100%25");
-        let got = message(Some(&map), b"{}");
+        let (got, _) = message(Some(&map), b"{}");
         assert_eq!(got.attribute(Attribute::Type), Some(&b"order.placed.v1"[..]));
         assert_eq!(got.attribute(Attribute::Source), Some(&b"shop one"[..]));
         assert_eq!(got.attribute(Attribute::TraceParent), Some(&b"00-1-2-01"[..]));
@@ -444,7 +480,7 @@ mod tests {
         assert!(matches!(odd.defect(), Some(Defect::NotText(_) | Defect::Name)));
         assert_eq!(headers(&odd, Sender::Program).unwrap_err().kind(), ErrorKind::InvalidHeader);
         let map = headers(&odd, Sender::DeadLetter).unwrap();
-        let again = message(Some(&map), b"p");
+        let (again, _) = message(Some(&map), b"p");
         assert!(again.headers().eq(odd.headers()), "{map:?}");
     }
 }

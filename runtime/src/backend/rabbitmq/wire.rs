@@ -12,6 +12,7 @@ use super::{failure::error, names::short};
 use crate::{
     backend::{Attribute, Header, Message, MessageBuilder},
     error::{ErrorKind, Result},
+    message::wire_attribute,
 };
 
 /// The key of a message, where `ce-partitionkey` cannot be it.
@@ -123,9 +124,7 @@ fn is_servers(name: &str) -> bool {
 }
 
 fn is_partition_key(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let prefixes = ["ce-", "ce_", "cloudevents:", "cloudevents_"];
-    prefixes.iter().any(|prefix| lower.strip_prefix(prefix) == Some("partitionkey"))
+    wire_attribute(name.as_bytes()) == Some(Attribute::PartitionKey)
 }
 
 /// A value of whatever type as CloudEvents writes it; `None` is no value.
