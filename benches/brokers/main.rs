@@ -6,6 +6,8 @@
 //! [`Order`] of 200 bytes in JSON with the same headers, an id and a time of its own, each confirmed; consuming looks at
 //! its type, decodes it and settles it. The time of consuming is from the first order to the last.
 //!
+//! `--acks 1` has RabbitMQ's hand-written program acknowledge one by one instead of 50 at once.
+//!
 //! With `--soak SECONDS` our side alone publishes and consumes for so long: nothing may be lost or overtake its key.
 
 #![allow(
@@ -72,7 +74,7 @@ fn main() {
         #[cfg(feature = "nats")]
         "nats" => Box::new(nats::Program::new(&url)),
         #[cfg(feature = "rabbitmq")]
-        "rabbitmq" => Box::new(rabbitmq::Program::new(&url)),
+        "rabbitmq" => Box::new(rabbitmq::Program::new(&url, option("--acks"))),
         other => panic!(
             "`{other}` is no broker of this build; say kafka, nats or rabbitmq, and turn its feature on"
         ),

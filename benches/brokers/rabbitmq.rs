@@ -20,6 +20,8 @@ use crate::{APART, CALM, KIND, Raw, Size, Stamp, Took, Watch, cpu, ours, unique}
 
 pub(crate) struct Program {
     url: String,
+    /// How many deliveries it acknowledges at once.
+    acks: u64,
 }
 
 const EXCHANGE: &str = "raw";
@@ -29,8 +31,8 @@ const ACKS: u64 = 50;
 const TOGETHER: u64 = 64;
 
 impl Program {
-    pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.to_owned() }
+    pub(crate) fn new(url: &str, acks: Option<u64>) -> Self {
+        Self { url: url.to_owned(), acks: acks.unwrap_or(ACKS) }
     }
 
     async fn channel(&self) -> (Connection, Channel) {
@@ -131,7 +133,7 @@ impl Raw for Program {
                 let order: Order = serde_json::from_slice(&delivery.data).unwrap();
                 std::hint::black_box(&order);
                 count += 1;
-                if count % ACKS == 0 || count == size.events {
+                if count % self.acks == 0 || count == size.events {
                     delivery.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
                 }
             }

@@ -90,3 +90,28 @@ impl Marks {
         (watermark, has_risen)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_that_rose_is_told_though_another_partition_goes() {
+        let mut marks = Marks::default();
+        let token = |partition, position| Token { partition, generation: 0, position };
+        for partition in [0, 1] {
+            let ticket = marks.take(token(partition, 7));
+            assert!(marks.settle(token(partition, 7), ticket));
+        }
+        marks.forget(&Partitions::These(vec![1]));
+        let mut floors = Vec::new();
+        marks.floors(&mut floors);
+        assert_eq!(floors.iter().map(|floor| floor.partition).collect::<Vec<_>>(), [0]);
+        // And again when it rises again.
+        let ticket = marks.take(token(0, 8));
+        assert!(marks.settle(token(0, 8), ticket));
+        floors.clear();
+        marks.floors(&mut floors);
+        assert_eq!(floors.len(), 1);
+    }
+}
