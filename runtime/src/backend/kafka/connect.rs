@@ -193,20 +193,38 @@ fn millis(time: Duration) -> String {
 
 /// What a client complained of last, so that who waits for it in vain can say why.
 #[derive(Debug, Default)]
-pub(super) struct Trouble(Mutex<Option<(ErrorKind, String)>>);
+pub(super) struct Trouble(Mutex<Complaints>);
+
+#[derive(Debug, Default)]
+struct Complaints {
+    last: Option<(ErrorKind, String)>,
+    /// Why a broker cannot be reached. That is said once, and may be long before it is said that all are down.
+    why: Option<String>,
+}
 
 impl Trouble {
     pub(super) fn note(&self, kind: ErrorKind, reason: String) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kind == ErrorKind::Connect && !is_general(&reason) {
+            said.why = Some(reason.clone());
+        }
         // That all brokers are down says less than why.
-        if last.is_none() || kind != ErrorKind::Connect || reason.contains("SSL") {
-            *last = Some((kind, reason));
+        if said.last.is_none() || kind != ErrorKind::Connect || reason.contains("SSL") {
+            said.last = Some((kind, reason));
         }
     }
 
     fn take(&self) -> Option<(ErrorKind, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kind, reason) = said.last.take()?;
+        let why = said.why.as_ref().filter(|_| is_general(&reason));
+        Some((kind, why.cloned().unwrap_or(reason)))
     }
+}
+
+/// Whether it names no broker: `1/1 brokers are down`.
+fn is_general(reason: &str) -> bool {
+    reason.ends_with("brokers are down")
 }
 
 /// What every client of ours does with what librdkafka says.
@@ -302,4 +320,25 @@ pub(super) fn created<T>(made: rdkafka::error::KafkaResult<T>, operation: &'stat
         KafkaError::ClientCreation(text) => error(ErrorKind::Config, operation, text),
         other => of_client(&other, operation, "the client"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_all_brokers_are_down_is_told_by_the_reason() {
+        let trouble = Trouble::default();
+        let note = |reason: &str| trouble.note(ErrorKind::Connect, reason.to_owned());
+        note("1/1 brokers are down");
+        assert_eq!(trouble.take(), Some((ErrorKind::Connect, "1/1 brokers are down".to_owned())));
+        note("host:1: Connection refused");
+        // What was said before somebody asked is not lost.
+        trouble.take();
+        assert_eq!(trouble.take(), None);
+        note("1/1 brokers are down");
+        assert_eq!(trouble.take(), Some((ErrorKind::Connect, "host:1: Connection refused".to_owned())));
+        trouble.note(ErrorKind::Authentication, "host:1: wrong password".to_owned());
+        assert_eq!(trouble.take().map(|(kind, _)| kind), Some(ErrorKind::Authentication));
+    }
 }
