@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::call::{home, typebus};
+use crate::call::{golden, home, typebus};
 
 #[test]
 fn a_new_service_compiles_runs_and_passes_its_tests() {
@@ -56,9 +56,13 @@ fn what_it_makes_is_what_it_always_makes() {
     assert_eq!(files, names.map(|name| path.join(name).to_str().unwrap().to_owned()));
     let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap();
     assert!(manifest.contains("\ntypebus = { version = \"0.1.0\" }\n"), "{manifest}");
-    for file in files {
-        assert!(!fs::read_to_string(file).unwrap().contains("{{"), "{file}");
+    let mut all = String::new();
+    for (name, file) in names.iter().zip(files) {
+        let text = fs::read_to_string(file).unwrap();
+        assert!(!text.contains("{{"), "{file}");
+        all += &format!("--- {name}\n{text}");
     }
+    golden("init.txt", &all);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::call::{SAMPLES, home, typebus};
+use crate::call::{SAMPLES, golden, home, typebus};
 
 #[test]
 fn every_shell_gets_completions() {
@@ -16,6 +16,7 @@ fn every_shell_gets_completions() {
         let script = typebus(&["completions", shell]).fine();
         assert!(script.contains(sign), "{shell}");
         assert!(script.contains("asyncapi") && script.contains("base-url"), "{shell}");
+        golden(&format!("completions.{shell}"), &script);
     }
     let said = typebus(&["completions", "tcsh"]).refused(2);
     assert!(said.contains("possible values: bash"), "{said}");
@@ -28,6 +29,7 @@ fn the_manual_has_a_page_for_the_command_and_for_each_subcommand() {
         page.contains(".TH typebus 1") && page.contains("Exit codes:") && page.contains("validate"),
         "{page}"
     );
+    golden("man.roff", &page);
     let page = typebus(&["man", "asyncapi"]).fine();
     assert!(page.contains("typebus asyncapi") && page.contains("\\-\\-server"), "{page}");
     let said = typebus(&["man", "asynkapi"]).refused(2);
