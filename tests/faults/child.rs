@@ -115,8 +115,8 @@ async fn publish(orders: &Orders) {
     say("published");
 }
 
-/// In how long nothing is held any more once all is settled.
-const GIVEN_UP: Duration = Duration::from_secs(5);
+/// In how long one that stood still holds nothing any more, once others settled all of it.
+const LETTING_GO: Duration = Duration::from_secs(5);
 
 async fn handle(orders: &Orders) {
     let ledger = Arc::new(Ledger::append(&orders.ledger));
@@ -130,16 +130,15 @@ async fn handle(orders: &Orders) {
     loop {
         tokio::select! {
             word = words.recv() => match word.as_deref() {
-                Some("catch-up") => {
+                Some(word @ ("catch-up" | "catch-up-and-let-go")) => {
                     running.caught_up().await.unwrap();
-                    // Whoever stood still meanwhile has yet to hear that all it holds is another's.
-                    let deadline = Instant::now() + GIVEN_UP;
-                    let mut group = running.stats().groups()[0].clone();
-                    while group.held > 0 && Instant::now() < deadline {
+                    let group = || running.stats().groups()[0].clone();
+                    let patience = if word == "catch-up" { Duration::ZERO } else { LETTING_GO };
+                    let deadline = Instant::now() + patience;
+                    while group().held > 0 && Instant::now() < deadline {
                         sleep(Duration::from_millis(20)).await;
-                        group = running.stats().groups()[0].clone();
                     }
-                    say(&format!("caught-up {} {}", group.received, group.held));
+                    say(&format!("caught-up {} {}", group().received, group().held));
                 }
                 Some("stop") | None => break,
                 Some(word) => panic!("nobody says `{word}`"),

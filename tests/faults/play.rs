@@ -35,6 +35,8 @@ pub(crate) struct Play {
     begun: Instant,
     /// When the first fault hit, and the last.
     hit: Option<(Duration, Duration)>,
+    /// One of the handling processes stood still: it has yet to hear that what it holds is another's.
+    has_stalled: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -86,6 +88,7 @@ impl Play {
             peak: 0,
             begun: Instant::now(),
             hit: None,
+            has_stalled: false,
             _folder: folder,
         })
     }
@@ -144,7 +147,8 @@ impl Play {
     }
 
     /// One of the handling processes stands still, as one without time would, for as long as `meanwhile` takes.
-    pub(crate) fn stall(&self, nth: usize, meanwhile: impl FnOnce()) {
+    pub(crate) fn stall(&mut self, nth: usize, meanwhile: impl FnOnce()) {
+        self.has_stalled = true;
         self.handlers[nth].pause();
         meanwhile();
         self.handlers[nth].resume();
@@ -169,7 +173,7 @@ impl Play {
     /// Waits until all is published and handled, stops everything, and checks the ledgers.
     pub(crate) fn end(mut self) -> Result<Figures, String> {
         self.publisher.expect("published", PATIENCE)?;
-        self.handlers[0].tell("catch-up");
+        self.handlers[0].tell(if self.has_stalled { "catch-up-and-let-go" } else { "catch-up" });
         let said = self.handlers[0].expect("caught-up", PATIENCE)?;
         let peak = self.handlers.iter().map(Process::peak_memory).max().unwrap_or_default();
         let took = self.begun.elapsed();
